@@ -1,0 +1,1 @@
+"""What is done to the data: read, contract, features, train, score."""

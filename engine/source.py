@@ -1,0 +1,134 @@
+"""Rows of one partition: read, typed, filtered and checked. Runs inside a task.
+
+Every row of the partition ends in one of three places, and the counts add up: good rows, rows that
+the user's ``where`` leaves out, and rejected rows with their reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from engine.contract import REASON, Contract
+from engine.expression import columns_of, sql
+from engine.formats import format_named
+from engine.plan import Partition, Slice
+from engine.storage import InputFile
+
+ROW = "__row"
+"""Column with the number of a row in its whole data set (Int64, from 0, in listing order)."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows of one partition.
+
+    Attributes:
+        good: Rows that satisfy contract and filter, typed, with `ROW`.
+        rejected: Rows that broke the contract, as read, with `ROW` and `REASON`.
+        filtered: Number of rows that ``where`` left out.
+    """
+
+    good: pl.DataFrame
+    rejected: pl.DataFrame
+    filtered: int
+
+    @property
+    def rows(self) -> int:
+        """Rows read; each is in exactly one of the three places."""
+        return self.good.height + self.rejected.height + self.filtered
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to read any partition of a data set; small, and sent to workers.
+
+    Attributes:
+        format: Name of the file format.
+        files: The frozen listing; slices refer to it by position.
+        stored: Type of every column as it is read, one for all files.
+        types: Type of every column after the contract.
+        contract: Rules of the rows.
+        where: SQL filter, or ``None``.
+        hive: Types of the columns that come from folder names.
+    """
+
+    format: str
+    files: tuple[InputFile, ...]
+    stored: Mapping[str, pl.DataType]
+    types: Mapping[str, pl.DataType]
+    contract: Contract
+    where: str | None
+    hive: Mapping[str, pl.DataType]
+
+    def needed(self, columns: Sequence[str]) -> list[str]:
+        """Return these columns, and those that contract and filter look at, in data order."""
+        wanted = {*columns, *self.contract.rules}
+        if self.where is not None:
+            wanted |= set(columns_of(self.where, "where"))
+        return [name for name in self.types if name in wanted]
+
+    def read(self, partition: Partition, columns: Sequence[str]) -> Batch:
+        """Read a partition.
+
+        Args:
+            partition: Row ranges of this source's files.
+            columns: Columns that the caller needs.
+
+        Raises:
+            InputChanged: A file is not the one that was listed.
+            InputError: A file is damaged.
+        """
+        needed = self.needed(columns)
+        raw = pl.concat([self._slice(part, needed) for part in partition.slices])
+        good, rejected = self.contract.checked(raw, {name: self.types[name] for name in needed})
+        if self.where is None:
+            return Batch(good, rejected, 0)
+        kept = good.filter(sql(self.where, "where"))
+        return Batch(kept, rejected, good.height - kept.height)
+
+    def _slice(self, part: Slice, needed: Sequence[str]) -> pl.DataFrame:
+        file = self.files[part.file]
+        file.assert_unchanged()
+        stored = [name for name in needed if name not in self.hive]
+        frame = format_named(self.format).read(file, part, stored or [self._smallest()])
+        number = pl.int_range(part.first, part.first + part.rows, dtype=pl.Int64).alias(ROW)
+        keys = (
+            pl.lit(value).cast(self.hive[name]).alias(name)
+            for name, value in file.keys
+            if name in needed
+        )
+        kinds = {name: self.stored[name] for name in needed}
+        return frame.with_columns(*keys, number).select(*needed, ROW).cast(kinds)  # type: ignore[arg-type]
+
+    def _smallest(self) -> str:
+        """Return a stored column to count rows by, when only folder columns are asked for."""
+        return next(name for name in self.types if name not in self.hive)
+
+
+def located(source: Source, partition: Partition, rejected: pl.DataFrame) -> pl.DataFrame:
+    """Say where rejected rows stand.
+
+    Args:
+        source: Where the partition was read from.
+        partition: The partition that the rows belong to.
+        rejected: Rejected rows of a `Batch`.
+
+    Returns:
+        Columns ``file`` (path), ``row`` (within the file, from 0), ``reason``, then the values as
+        they were read.
+    """
+    slices = pl.DataFrame(
+        {
+            ROW: [part.first for part in partition.slices],
+            "file": [source.files[part.file].path for part in partition.slices],
+            "__shift": [part.start - part.first for part in partition.slices],
+        },
+        schema={ROW: pl.Int64, "file": pl.String, "__shift": pl.Int64},
+    )
+    placed = rejected.sort(ROW).join_asof(slices.sort(ROW), on=ROW, strategy="backward")
+    values = [name for name in rejected.columns if name not in (ROW, REASON)]
+    row = (pl.col(ROW) + pl.col("__shift")).alias("row")
+    return placed.select("file", row, pl.col(REASON).alias("reason"), *values)
