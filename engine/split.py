@@ -1,0 +1,107 @@
+"""Train, validation or test: decided per row, without moving a row.
+
+The decision depends on the row alone (its number in the data set, its time, its group or a column)
+and the seed, never on partitions or workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+TRAIN, VALID, TEST = 0, 1, 2
+
+
+def uniform(numbers: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.float64]:
+    """Return one number in [0, 1) for each input number, by the SplitMix64 finaliser.
+
+    Source: Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators".
+
+    Args:
+        numbers: Any integers, such as row numbers, shape (n,).
+        seed: Equal seeds give equal results.
+    """
+    golden = (seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64
+    z = numbers * np.uint64(0x9E3779B97F4A7C15) + np.uint64(golden)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return np.asarray(z >> np.uint64(11), np.float64) * 2.0**-53
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rule that gives each row to train (0), validation (1) or test (2).
+
+    Attributes:
+        by: ``random``: by row number. ``hash``: by the values of ``columns``, so that equal values
+            stay together. ``time``: the latest rows are test, those before them validation.
+            ``column``: listed values of one column.
+        valid: Share of validation rows, or the listed values.
+        test: Share of test rows, or the listed values.
+        columns: What ``hash``, ``time`` and ``column`` look at.
+        seed: Of ``random``, ``hash`` and a share beside listed values.
+        cuts: First time of validation and of test, as integers of the column's type; for ``time``.
+    """
+
+    by: Literal["random", "hash", "time", "column"]
+    valid: float | tuple[str | float, ...] = 0.0
+    test: float | tuple[str | float, ...] = 0.0
+    columns: tuple[str, ...] = ()
+    seed: int = 42
+    cuts: tuple[float, float] | None = None
+
+    def assign(self, frame: pl.DataFrame, numbers: pl.Series) -> npt.NDArray[np.uint8]:
+        """Return the part of each row.
+
+        Args:
+            frame: Rows with ``columns``.
+            numbers: Their row numbers in the data set.
+
+        Returns:
+            ``TRAIN``, ``VALID`` or ``TEST``, shape (rows,).
+        """
+        if self.by == "time":
+            return self._by_time(frame)
+        rows = numbers.to_numpy().astype(np.uint64)
+        if self.by == "hash":
+            hashed = frame.select(self.columns).hash_rows(seed=0).to_numpy()
+            return self._by_share(uniform(hashed, self.seed))
+        parts = self._by_share(uniform(rows, self.seed))
+        if self.by == "column":
+            for part, listed in ((VALID, self.valid), (TEST, self.test)):
+                if isinstance(listed, tuple):
+                    parts[_is_one_of(frame[self.columns[0]], listed)] = part
+        return parts
+
+    def _by_share(self, drawn: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+        """The lowest numbers are test, the next validation, where a share was given."""
+        test = self.test if isinstance(self.test, float) else 0.0
+        valid = self.valid if isinstance(self.valid, float) else 0.0
+        parts = np.full(len(drawn), TRAIN, np.uint8)
+        parts[drawn < test + valid] = VALID
+        parts[drawn < test] = TEST
+        return parts
+
+    def _by_time(self, frame: pl.DataFrame) -> npt.NDArray[np.uint8]:
+        if self.cuts is None:
+            raise ValueError("a time split needs its cuts; resolve them first")
+        time = frame[self.columns[0]].to_physical()
+        parts = np.full(frame.height, TRAIN, np.uint8)
+        parts[(time >= self.cuts[0]).fill_null(False).to_numpy()] = VALID
+        parts[(time >= self.cuts[1]).fill_null(False).to_numpy()] = TEST
+        return parts
+
+
+def _is_one_of(values: pl.Series, listed: Sequence[str | float]) -> npt.NDArray[np.bool_]:
+    """Compare numbers as numbers and anything else as text; a missing value is none of them."""
+    if values.dtype.is_numeric():
+        found = values.cast(pl.Float64).is_in([float(item) for item in listed])
+    else:
+        found = values.cast(pl.String).is_in([str(item) for item in listed])
+    return found.fill_null(False).to_numpy()
