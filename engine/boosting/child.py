@@ -1,0 +1,203 @@
+"""The Dask worker's side of a rank: starts the child process, listens, watches, ends it.
+
+Whatever happens to the child, the Dask worker lives on, and whatever happens here, the child does
+not: it is killed and reaped before `watch` returns or raises.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+
+from engine.boosting.environment import child_environment
+from engine.boosting.silence import Silence
+from engine.boosting.work import Work
+
+TICK = 0.2
+"""Seconds between two looks at the child when it says nothing."""
+
+MEMORY_TICK = 0.5
+STDERR_LINES = 20
+
+Event = Mapping[str, Any]
+LAST_WORDS = ("done", "failed", "left")
+
+
+@dataclass
+class Ending:
+    """How a child ended.
+
+    Attributes:
+        last: Its last line, ``done``, ``failed`` or ``left``; None when it could not say one.
+        status: Exit status, minus the signal's number when it died of one.
+        killed: Why we killed it, or None.
+        peak: Peak resident bytes.
+        stderr: The last lines of its standard error.
+    """
+
+    last: Event | None = None
+    status: int = 0
+    killed: str | None = None
+    peak: int = 0
+    stderr: list[str] = field(default_factory=list)
+
+    def cause(self) -> str:
+        """Return what ended a child that could not say it itself."""
+        if self.killed:
+            return self.killed
+        if self.status < 0:
+            return f"its process was ended by signal {signal.Signals(-self.status).name}"
+        return f"its process ended with exit status {self.status}"
+
+
+def watch(
+    work: Work,
+    sockets: Sequence[int],
+    hear: Callable[[Event], None],
+    unwanted: Callable[[], bool],
+) -> Ending:
+    """Run a rank to its end.
+
+    Args:
+        work: What it is told.
+        sockets: File descriptors that it inherits: they keep its ports.
+        hear: Called with each of its lines but the last, in this thread.
+        unwanted: Looked at several times a second; the child is killed when it says yes.
+    """
+    with _started(work, sockets) as process:
+        ending = Ending()
+        lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        errors: deque[bytes] = deque(maxlen=STDERR_LINES)
+        threads = [
+            threading.Thread(target=_pump, args=(process.stdout, lines.put), daemon=True),
+            threading.Thread(target=_pump, args=(process.stderr, errors.append), daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        _tell(process, work)
+        _listen(process, work, lines, ending, hear, unwanted)
+        ending.status = process.wait()
+        threads[1].join(1.0)
+        ending.stderr = [line.decode(errors="replace").rstrip() for line in errors if line]
+        return ending
+
+
+@contextmanager
+def _started(work: Work, sockets: Sequence[int]) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "engine.boosting.rank", *map(str, sockets)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=tuple(sockets),
+            env=child_environment(work.threads),
+        )
+    finally:
+        for number in sockets:  # the child has its own now; ours would keep the ports taken
+            os.close(number)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            _close(pipe)
+
+
+def _close(pipe: Any) -> None:
+    try:
+        pipe.close()
+    except OSError:  # unwritten input of a child that is gone
+        return
+
+
+def _tell(process: subprocess.Popen[bytes], work: Work) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(pickle.dumps(work))
+        process.stdin.flush()
+    except OSError:  # it died before it could read: its exit status tells
+        return
+
+
+def _pump(pipe: Any, put: Callable[[bytes | None], None]) -> None:
+    try:
+        for line in pipe:
+            put(line)
+    except (OSError, ValueError):  # closed under us
+        pass
+    put(None)
+
+
+def _listen(
+    process: subprocess.Popen[bytes],
+    work: Work,
+    lines: queue.SimpleQueue[bytes | None],
+    ending: Ending,
+    hear: Callable[[Event], None],
+    unwanted: Callable[[], bool],
+) -> None:
+    """Take the child's lines until they end, or until there is a reason to kill it."""
+    silence, measured = Silence(), 0.0
+    while True:
+        try:
+            line = lines.get(timeout=TICK)
+            if line is None:
+                return
+            silence.broken()
+            _take(json.loads(line), ending, hear)
+        except queue.Empty:
+            pass
+        if time.monotonic() - measured > MEMORY_TICK:
+            measured = time.monotonic()
+            ending.killed = _over(process, work.memory, ending) or _given_up(
+                silence, work.timeouts.frozen, unwanted
+            )
+        if ending.killed:
+            process.kill()
+            return
+
+
+def _take(event: Event, ending: Ending, hear: Callable[[Event], None]) -> None:
+    ending.peak = max(ending.peak, int(event["peak"]))
+    if event["kind"] in LAST_WORDS:
+        ending.last = event
+    else:
+        hear(event)
+
+
+def _over(process: subprocess.Popen[bytes], bound: int, ending: Ending) -> str | None:
+    """Look at the child's memory; return why it is killed."""
+    try:
+        held = int(psutil.Process(process.pid).memory_info().rss)
+    except psutil.Error:  # it has just ended
+        return None
+    ending.peak = max(ending.peak, held)
+    if bound and held > bound:
+        return f"it held {_mib(held)}, its bound is {_mib(bound)}"
+    return None
+
+
+def _given_up(silence: Silence, frozen: float, unwanted: Callable[[], bool]) -> str | None:
+    if silence.seconds() > frozen:
+        return f"it was frozen: no sign of life for {frozen:.0f} s"
+    return "nobody waits for it any more" if unwanted() else None
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"

@@ -1,0 +1,142 @@
+"""One rank of a training, in a process of its own: ``python -m engine.boosting.rank``.
+
+A pickled `Work` comes on standard input, which then stays open for as long as the worker lives;
+JSON lines go to standard output (`Voice`). The last line is ``done`` with the model, ``failed``
+with an error of ours, or ``left`` when another rank was lost. LightGBM ends its process with a
+signal on some faults of its network (FINDINGS 1): so this is not the Dask worker's process.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import pickle
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import NoReturn
+
+from engine.boosting.bins import dataset_params, load_bins
+from engine.boosting.council import LABELS, PORTS, Decisions, Labels
+from engine.boosting.hub import Hub
+from engine.boosting.labels import LabelCounts
+from engine.boosting.link import HUB_RANK, Alone, Council, Link
+from engine.boosting.loading import Shard, load
+from engine.boosting.native import lightgbm
+from engine.boosting.rounds import Rounds
+from engine.boosting.source import RowSource
+from engine.boosting.voice import Voice, end_with_parent
+from engine.boosting.work import Boosted, Work
+from engine.errors import MillraceError, TrainingFailed
+
+LEFT = 3
+"""Exit status of a rank that left because another was lost."""
+
+VERDICT_SECONDS = 5.0
+"""How long a failing rank waits to hear that a peer was lost, which would be the cause."""
+
+
+class Rank:
+    """A rank from its first to its last line.
+
+    Args:
+        work: What it was told.
+        voice: How it talks to its worker.
+        sockets: File descriptors of the listening sockets that keep its ports: LightGBM's, hub's.
+    """
+
+    def __init__(self, work: Work, voice: Voice, sockets: tuple[int, int]) -> None:
+        """Keep all."""
+        self._work, self._voice = work, voice
+        self._held = tuple(socket.socket(fileno=number) for number in sockets)
+        self._read = 0
+        self._hub: Hub | None = None
+
+    def run(self) -> Boosted:
+        """Join the others, load, boost.
+
+        Raises:
+            MillraceError: The data or the parameters are refused.
+            Exception: LightGBM fails.
+        """
+        lightgbm()  # before the source imports what LightGBM would drag along
+        source: RowSource = pickle.loads(self._work.source)
+        council = self._council()
+        train, valid = self._load(source)
+        council.say(LABELS, Labels(LabelCounts.of(train.y), LabelCounts.of(valid.y)))
+        # All ports are given free before anybody listens: a peer that connected to the socket
+        # that only kept the port would be thrown out.
+        self._held[0].close()
+        council.say(PORTS, None)
+        boosted = Rounds(self._work, train, valid, council, self._tell_round).run()
+        council.close()
+        if self._hub is not None:
+            self._hub.join()
+        return boosted
+
+    def _council(self) -> Council:
+        work = self._work
+        decisions = Decisions(work.goal)
+        self._held[1].close()
+        if len(work.places) == 1:
+            return Alone(decisions)
+        first = work.places[HUB_RANK]
+        address = (first.host, first.hub)
+        if work.rank == HUB_RANK:
+            self._hub = Hub(address, work.key, len(work.places), decisions, work.timeouts)
+        return Link(address, work.key, work.rank, work.timeouts, self._leave)
+
+    def _load(self, source: RowSource) -> tuple[Shard, Shard]:
+        work = self._work
+        params = dataset_params(work.goal.params, work.sample_rows)
+        reference = load_bins(work.bins, params)
+        train, valid = (
+            load(source, work.shard, part, reference, self._tell_rows)
+            for part in ("train", "valid")
+        )
+        return train, valid
+
+    def _tell_rows(self, rows: int) -> None:
+        self._read += rows
+        self._voice.tell("loading", rows=self._read)
+
+    def _tell_round(self, number: int, metrics: Mapping[str, float]) -> None:
+        self._voice.tell("round", round=number, metrics=dict(metrics))
+
+    def _leave(self, lost: int, reason: str) -> NoReturn:
+        self._voice.tell("left", lost=lost, reason=reason)
+        self._voice.close(VERDICT_SECONDS)
+        os._exit(LEFT)
+
+
+def main() -> None:
+    """Run the rank that standard input describes; exit status 0 when a last line was written."""
+    voice = Voice()
+    work: Work = pickle.load(sys.stdin.buffer)
+    end_with_parent()
+    voice.beat(work.timeouts.beat)
+    try:
+        boosted = Rank(work, voice, (int(sys.argv[1]), int(sys.argv[2]))).run()
+    except MillraceError as error:
+        _fail(voice, error)
+    except BaseException as error:
+        # A lost peer breaks LightGBM's network first; the hub then says who it was and ends us.
+        time.sleep(VERDICT_SECONDS if len(work.places) > 1 else 0)
+        _fail(voice, TrainingFailed(f"{type(error).__name__}: {error}", where=str(work.place)))
+    # All ranks hold the same model; one text on the way is enough.
+    model = boosted.model if work.rank == 0 else ""
+    voice.tell("done", matters=True, **{**asdict(boosted), "model": model})
+    voice.close()
+    os._exit(0)  # the interpreter's shutdown would free gigabytes piece by piece
+
+
+def _fail(voice: Voice, error: MillraceError) -> NoReturn:
+    voice.tell("failed", matters=True, error=base64.b64encode(pickle.dumps(error)).decode())
+    voice.close()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

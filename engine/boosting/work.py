@@ -1,0 +1,115 @@
+"""What a rank is told to do, what all ranks decide together, and what a rank returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.boosting.events import Timeouts
+from engine.boosting.params import Metric, Task
+from engine.boosting.source import ShardPart
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is to be learned; the same for all ranks.
+
+    Attributes:
+        task: Decides labels, objective and metrics.
+        params: LightGBM's parameters, network apart.
+        rounds: Rounds at most.
+        metric: The metric that early stopping looks at.
+        early_stopping: Rounds without a better value after which to stop; None = never.
+        has_valid: Whether any rank has validation rows.
+    """
+
+    task: Task
+    params: Mapping[str, Any]
+    rounds: int
+    metric: Metric
+    early_stopping: int | None
+    has_valid: bool
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a rank lives.
+
+    Attributes:
+        rank: Its number.
+        worker: Address of its Dask worker.
+        host: Its address as the other ranks see it, an IPv4 address.
+        port: For LightGBM's network.
+        hub: For the hub; only rank 0's is used.
+    """
+
+    rank: int
+    worker: str
+    host: str
+    port: int
+    hub: int
+
+    def __str__(self) -> str:
+        """Return how errors name it."""
+        return f"rank {self.rank} on {self.worker}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one rank needs.
+
+    Attributes:
+        rank: Its number.
+        places: Of all ranks.
+        key: Secret of this attempt.
+        goal: What is to be learned.
+        source: The pickled `RowSource`; unpickled only after LightGBM has been imported.
+        shard: This rank's partitions.
+        bins: The reference dataset, as `make_bins` returned it.
+        sample_rows: Rows that the bins were made of.
+        timeouts: When somebody is lost.
+        checkpoint: File for the model so far, written by rank 0; None for none.
+        checkpoint_every: Rounds from one checkpoint to the next.
+        memory: Bytes that this rank's process may hold; 0 for no bound.
+        threads: Threads of this rank.
+    """
+
+    rank: int
+    places: tuple[Place, ...]
+    key: bytes
+    goal: Goal
+    source: bytes
+    shard: tuple[ShardPart, ...]
+    bins: bytes
+    sample_rows: int
+    timeouts: Timeouts
+    checkpoint: Path | None
+    checkpoint_every: int
+    memory: int
+    threads: int
+
+    @property
+    def place(self) -> Place:
+        """This rank's place."""
+        return self.places[self.rank]
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """What a rank ends with; equal on all ranks.
+
+    Attributes:
+        model: Model text, cut to the best round.
+        best_round: Trees in it.
+        rounds: Rounds that were boosted.
+        history: Validation metrics of each round.
+        importance: Total gain of each feature.
+    """
+
+    model: str
+    best_round: int
+    rounds: int
+    history: list[dict[str, float]] = field(default_factory=list)
+    importance: list[float] = field(default_factory=list)
