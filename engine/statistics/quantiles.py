@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-K = 1000
-"""Compression: about 1,400 centroids, 22 KB a column; rank error about 0.05 % in the middle."""
+K = 4000
+"""Compression: about 5,000 centroids, 80 KB a column; rank error 0.05 % (0.3 % at 1000)."""
 
 
 @dataclass(frozen=True)

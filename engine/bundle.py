@@ -1,0 +1,119 @@
+"""A model on disk: text, JSON and a list of digests. Nothing in it is ever unpickled.
+
+The digests are checked before a byte of the model is parsed: LightGBM's parser is memory-unsafe on
+damaged text. They protect against damage, not against somebody who can rewrite the list too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.contract import Rule
+from engine.errors import ModelError
+from engine.features.pipeline import FittedPipeline
+
+DIGESTS = "digests.json"
+MODEL = "model.txt"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """All that scoring needs, and where the model came from.
+
+    Attributes:
+        model: LightGBM's model text; features are named ``f0``, ``f1``, … in the pipeline's order.
+        pipeline: The fitted features.
+        types: Type name of each input column after the contract.
+        rules: Contract of the input columns.
+        task: ``binary`` or ``regression``.
+        target: SQL expression of the label.
+        metrics: Metrics by part, and the baseline's.
+        provenance: Job, data digests, versions, seed, rows.
+    """
+
+    model: str
+    pipeline: FittedPipeline
+    types: Mapping[str, str]
+    rules: Mapping[str, Rule]
+    task: str
+    target: str
+    metrics: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+
+    def files(self) -> dict[str, bytes]:
+        """Return the content of the bundle's files by name, with the digest list."""
+        rules = {
+            name: {k: v for k, v in vars(rule).items() if v is not None}
+            for name, rule in self.rules.items()
+        }
+        contents = {
+            MODEL: self.model.encode(),
+            "pipeline.json": _json(self.pipeline.to_dict()),
+            "contract.json": _json({"types": dict(self.types), "rules": rules}),
+            "task.json": _json({"task": self.task, "target": self.target}),
+            "metrics.json": _json(self.metrics),
+            "provenance.json": _json(self.provenance),
+        }
+        digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+        return contents | {DIGESTS: _json(digests)}
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of what decides predictions: model, features, contract and task."""
+        contents = self.files()
+        parts = (MODEL, "pipeline.json", "contract.json", "task.json")
+        return hashlib.sha256(b"\0".join(contents[name] for name in parts)).hexdigest()
+
+
+def load(folder: Path) -> Bundle:
+    """Read a bundle and check every file against its digest first.
+
+    Raises:
+        ModelError: The folder is not a bundle, or a file is missing or damaged.
+    """
+    contents = _checked(folder)
+    parsed = {n: json.loads(data) for n, data in contents.items() if n.endswith(".json")}
+    contract = parsed["contract.json"]
+    rules = {name: _rule(fields) for name, fields in contract["rules"].items()}
+    return Bundle(
+        contents[MODEL].decode(),
+        FittedPipeline.from_dict(parsed["pipeline.json"]),
+        contract["types"],
+        rules,
+        parsed["task.json"]["task"],
+        parsed["task.json"]["target"],
+        parsed["metrics.json"],
+        parsed["provenance.json"],
+    )
+
+
+def _checked(folder: Path) -> dict[str, bytes]:
+    try:
+        digests = json.loads((folder / DIGESTS).read_bytes())
+        contents = {name: (folder / name).read_bytes() for name in digests}
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            "this is not a complete model bundle", where=str(folder), hint="train the model again"
+        ) from error
+    for name, data in contents.items():
+        if hashlib.sha256(data).hexdigest() != digests[name]:
+            raise ModelError(
+                "a file of this model bundle was changed or damaged",
+                where=str(folder / name),
+                hint="restore the bundle from a copy, or train the model again",
+            )
+    return contents
+
+
+def _rule(fields: Mapping[str, Any]) -> Rule:
+    values = fields.get("values")
+    return Rule(**{**fields, "values": None if values is None else tuple(values)})
+
+
+def _json(data: Mapping[str, Any]) -> bytes:
+    return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,169 @@
+"""The one way in which partitions are worked on: a bounded map over Dask workers.
+
+One task a partition, a few more under way than there are threads, small results back in the order
+in which they finish. What every task needs (the `work`) goes to the cluster once, as a task of its
+own, so that Dask can make it again when a worker dies; frames never travel.
+"""
+
+from __future__ import annotations
+
+import pickle
+import resource
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from distributed import Client, Future, as_completed
+from distributed.scheduler import KilledWorker
+
+from engine.errors import MillraceError, TaskFailed
+from engine.plan import Partition
+
+W = TypeVar("W")
+R = TypeVar("R")
+
+RETRIES = 2
+"""Runs of a task after an exception that is not a `MillraceError` (those are never retried)."""
+
+_AHEAD = 2
+"""Tasks under way for each thread: one runs, one waits beside it."""
+
+
+@dataclass(frozen=True)
+class Done(Generic[R]):
+    """A finished partition.
+
+    Attributes:
+        partition: The partition.
+        result: What the function returned.
+        worker: Process of the worker, ``host:pid``.
+        peak: Peak resident bytes of that process since the pass began.
+    """
+
+    partition: Partition
+    result: R
+    worker: str
+    peak: int
+
+
+def over_partitions(
+    client: Client,
+    function: Callable[[W, Partition], R],
+    work: W,
+    partitions: Sequence[Partition],
+    *,
+    threads: int,
+) -> Iterator[Done[R]]:
+    """Run a function once for every partition and yield the results as they finish.
+
+    Closing the iterator (an exception, Ctrl-C) cancels what is under way.
+
+    Args:
+        client: An open Dask client.
+        function: Importable on workers; called with the work and a partition.
+        work: What all calls share; picklable.
+        partitions: What to work on.
+        threads: Threads of all workers together.
+
+    Raises:
+        MillraceError: The one that a call raised; it names its place itself.
+        TaskFailed: A call failed three times, or took several workers down.
+    """
+    client.run(reset_peak)
+    shared = client.submit(pickle.loads, pickle.dumps(work), pure=False, retries=RETRIES)
+    waiting = iter(partitions)
+    under_way: dict[Future[Any], Partition] = {}
+
+    def start(count: int) -> list[Future[Any]]:
+        fresh = {
+            client.submit(_call, function, shared, part, pure=False, retries=RETRIES): part
+            for _, part in zip(range(count), waiting, strict=False)
+        }
+        under_way.update(fresh)
+        return list(fresh)
+
+    try:
+        finished = as_completed(start(threads * _AHEAD))
+        for future in finished:
+            done = _outcome(future, under_way.pop(future))
+            finished.update(start(1))
+            yield done
+    finally:
+        client.cancel([shared, *under_way], force=True)
+
+
+def _call(function: Callable[[Any, Partition], Any], work: Any, partition: Partition) -> Any:
+    """Run one partition in a worker; an error that must not be retried is returned, not raised."""
+    import os
+    import socket
+
+    try:
+        result = function(work, partition)
+    except MillraceError as error:
+        return error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        return TaskFailed(f"the reader gave up: {error}", where=_place(partition))
+    return Done(partition, result, f"{socket.gethostname()}:{os.getpid()}", peak())
+
+
+def _outcome(future: Future[Any], partition: Partition) -> Done[Any]:
+    try:
+        result = future.result()
+    except KilledWorker as error:
+        raise TaskFailed(
+            "this partition took several workers down",
+            where=_place(partition),
+            hint="it ran out of memory or crashed: give the workers more memory, see their log",
+        ) from error
+    except Exception as error:
+        raise TaskFailed(
+            f"{type(error).__name__}: {error}",
+            where=_place(partition),
+            hint="it failed three times; --debug shows the traceback",
+        ) from error
+    if isinstance(result, MillraceError):
+        raise result
+    assert isinstance(result, Done)
+    return result
+
+
+def _place(partition: Partition) -> str:
+    first = partition.slices[0]
+    return f"partition {partition.index}, {partition.rows:,} rows from row {first.first:,}"
+
+
+def reset_peak() -> None:
+    """Start the peak of this process's memory anew (Linux; elsewhere it stays that of its life)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def peak() -> int:
+    """Return the peak resident bytes of this process since `reset_peak`."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def in_order(done: Iterable[Done[R]], partitions: Sequence[Partition]) -> Iterator[Done[R]]:
+    """Yield finished partitions in the order of the plan, so that merging gives the same bits.
+
+    Args:
+        done: Results in any order, one for each partition.
+        partitions: The order wanted.
+    """
+    early: dict[int, Done[R]] = {}
+    order = iter(partitions)
+    due = next(order, None)
+    for result in done:
+        early[result.partition.index] = result
+        while due is not None and due.index in early:
+            yield early.pop(due.index)
+            due = next(order, None)

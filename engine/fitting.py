@@ -1,0 +1,151 @@
+"""Fit features and draw the sample: the passes over the training data, run on the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import polars as pl
+from distributed import Client
+
+from engine.errors import ContractRefused
+from engine.execute import Done, in_order, over_partitions
+from engine.features.pipeline import FittedPipeline, Pipeline, Resolved
+from engine.plan import Partition
+from engine.preparing import Survey, SurveyWork, TrainingData, survey, time_of
+from engine.source import Source
+from engine.split import Split
+from engine.statistics.quantiles import Quantiles
+
+R = TypeVar("R")
+Progress = Callable[[Done[Any]], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The training data after its survey.
+
+    Attributes:
+        data: How rows are read; time cuts are known.
+        pipeline: The fitted features.
+        survey: Counts and statistics of all rows.
+        counts: Rows by part (``train``, ``valid``, ``test``) of each partition, by index.
+        sample: The global sample of training rows: columns that features are made from.
+    """
+
+    data: TrainingData
+    pipeline: FittedPipeline
+    survey: Survey
+    counts: Mapping[int, Mapping[str, int]]
+    sample: pl.DataFrame
+
+
+def prepare(
+    client: Client,
+    data: TrainingData,
+    pipeline: Pipeline,
+    resolved: Resolved,
+    partitions: Sequence[Partition],
+    *,
+    threads: int,
+    sample_rows: int,
+    seed: int,
+    progress: Progress,
+) -> Prepared:
+    """Fit the features in the fewest passes and survey the training data.
+
+    Args:
+        client: An open Dask client.
+        data: The training data.
+        pipeline: The features as asked for.
+        resolved: The features as they fit the data.
+        partitions: The partitions of the data.
+        threads: Threads of all workers together.
+        sample_rows: Rows wanted in the sample for LightGBM's bins.
+        seed: Of the sample.
+        progress: Called for every finished partition of every pass.
+
+    Raises:
+        ContractRefused: The data break the contract as a whole, or no row is left to train on.
+    """
+    data = _with_cuts(client, data, partitions, threads)
+    fitted = FittedPipeline.start(pipeline, resolved)
+    rows = sum(part.rows for part in partitions)
+    share = min(1.0, sample_rows / max(1, rows))
+    first: tuple[Survey, dict[int, Mapping[str, int]], pl.DataFrame] | None = None
+    for level in range(resolved.passes):
+        request = fitted.request(pipeline, resolved, level)
+        work = SurveyWork(data, fitted, request, share if first is None else 0.0, seed)
+        done = _ordered(client, survey, work, partitions, threads, progress)
+        found = _collect(done)
+        first = first or _accepted(found, data)
+        fitted = fitted.fit(pipeline, resolved, level, found[0].summary)
+    assert first is not None
+    return Prepared(data, fitted, *first)
+
+
+def _collect(
+    done: Iterator[Done[tuple[Survey, pl.DataFrame]]],
+) -> tuple[Survey, dict[int, Mapping[str, int]], pl.DataFrame]:
+    total, counts, samples = Survey(), {}, []
+    for one in done:
+        found, sample = one.result
+        total = total.merge(found)
+        counts[one.partition.index] = found.counts
+        samples.append(sample)
+    return total, counts, pl.concat(samples) if samples else pl.DataFrame()
+
+
+def _accepted(
+    found: tuple[Survey, dict[int, Mapping[str, int]], pl.DataFrame], data: TrainingData
+) -> tuple[Survey, dict[int, Mapping[str, int]], pl.DataFrame]:
+    """Return the survey when the contract as a whole holds and there is something to train on."""
+    total = found[0]
+    good = total.rows - total.counts.get("rejected", 0) - total.counts.get("filtered", 0)
+    data.source.contract.gate(total.nulls, good)
+    if not total.counts.get("train"):
+        counts = ", ".join(f"{count:,} {name}" for name, count in total.counts.items())
+        raise ContractRefused(
+            "no row is left to train on",
+            where=f"data.{data.source.contract.name}: {counts or 'no rows'}",
+            hint="look at where, contract, target and split",
+        )
+    return found
+
+
+def _with_cuts(
+    client: Client, data: TrainingData, partitions: Sequence[Partition], threads: int
+) -> TrainingData:
+    """Return the data with the cuts of a time split, from a pass over that column alone."""
+    split = data.split
+    if split.by != "time" or split.cuts is not None:
+        return data
+    work: tuple[Source, str] = (data.source, split.columns[0])
+    times = Quantiles()
+    for done in _ordered(client, time_of, work, partitions, threads, lambda _: None):
+        times = times.merge(done.result)
+    return replace(data, split=replace(split, cuts=_cuts(split, times)))
+
+
+def _cuts(split: Split, times: Quantiles) -> tuple[float, float]:
+    valid, test = (part if isinstance(part, float) else 0.0 for part in (split.valid, split.test))
+    return times.at(1 - valid - test), times.at(1 - test) if test else float("inf")
+
+
+def _ordered(
+    client: Client,
+    function: Callable[[Any, Partition], R],
+    work: object,
+    partitions: Sequence[Partition],
+    threads: int,
+    progress: Progress,
+) -> Iterator[Done[R]]:
+    """Run a pass; report each partition when it finishes, yield them in order."""
+
+    def watched() -> Iterator[Done[R]]:
+        for done in over_partitions(client, function, work, partitions, threads=threads):
+            progress(done)
+            yield done
+
+    return in_order(watched(), partitions)

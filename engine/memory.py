@@ -1,0 +1,166 @@
+"""Bytes that each operation holds at its peak: fixed, per row and per cell terms.
+
+The figures are measured by ``benchmarks/memory.py`` and rounded up; a test asserts that measured
+peaks stay below the sums made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.plan import MIB, Partition, Term
+
+WORKER = 230 * MIB
+"""A Dask worker process after its first task: Python, distributed, Polars, pyarrow, NumPy."""
+
+PREDICTOR = 130 * MIB
+"""What a worker adds when it predicts: numba, LLVM and the compiled kernel."""
+
+RANK = 160 * MIB
+"""A training child process before its first row: Python, Polars, LightGBM, SciPy."""
+
+FETCHED = 1.2
+"""Bytes held for each byte on disk of the row groups that a partition touches, with slack."""
+
+CHECKED = 1.5
+"""Copies that contract, filter and split hold beside the decoded columns, in multiples of them."""
+
+FEATURE_CELL = 4
+"""Bytes a cell of the frame of float32 features."""
+
+MATRIX_CELL = 4
+"""Bytes a cell of the float32 matrix."""
+
+STATISTIC_ROW = 24
+"""Bytes a row while the statistics of one column are gathered (float64 copies); one at a time."""
+
+BIN_CELL = 1
+"""Bytes a cell of LightGBM's binned storage up to 256 bins; twice that above."""
+
+BOOST_ROW = 48
+"""Bytes a training row while boosting: score (8), gradient and hessian (8), their ordered copies
+(8), label (4), row indices and partition buffers (12), slack (8)."""
+
+VALID_ROW = 40
+"""Bytes a validation row while boosting: score (8), label (4), copies for the metric (28)."""
+
+ROW_WISE_CELL = 1
+"""Bytes a cell more with ``force_row_wise``."""
+
+HISTOGRAM_BIN = 16
+"""Bytes a bin of a leaf's histogram: sums of gradients and hessians in float64."""
+
+SCORES = 64 * MIB
+"""Evaluation states: histograms of up to 2^20 distinct scores, while two are merged."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What decides the memory of a step.
+
+    Attributes:
+        partitions: The partitions of a pass.
+        features: Number of features.
+        threads: Threads of one worker: as many partitions are held at once.
+    """
+
+    partitions: Sequence[Partition]
+    features: int
+    threads: int
+
+    def largest(self) -> Partition:
+        """Return the partition that needs most memory."""
+        return max(self.partitions, key=lambda p: p.bytes * (1 + CHECKED) + p.touched * FETCHED)
+
+
+def reading(shape: Shape, held: int) -> list[Term]:
+    """Return the terms of reading and preparing ``held`` partitions at once."""
+    if not shape.partitions:
+        return []
+    top = shape.largest()
+    cells = max(p.rows for p in shape.partitions) * shape.features
+    return [
+        Term("partition, decoded and checked", held * int(top.bytes * (1 + CHECKED))),
+        Term("row groups fetched", held * int(top.touched * FETCHED)),
+        Term("features of a partition", held * cells * (FEATURE_CELL + MATRIX_CELL)),
+    ]
+
+
+def survey(shape: Shape, states: int) -> tuple[Term, ...]:
+    """Return the terms of a survey pass.
+
+    Args:
+        shape: The pass.
+        states: Bytes of the statistics of one partition.
+    """
+    rows = max((p.rows for p in shape.partitions), default=0)
+    return (
+        Term("worker process", WORKER),
+        *reading(shape, shape.threads),
+        Term("statistics", shape.threads * (rows * STATISTIC_ROW + states)),
+    )
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """What decides the memory of a rank.
+
+    Attributes:
+        rows: Training rows of one rank.
+        valid: Validation rows of one rank.
+        leaves: ``num_leaves``.
+        bins: ``max_bin``.
+        row_wise: Whether LightGBM keeps a second, row-wise copy.
+    """
+
+    rows: int
+    valid: int
+    leaves: int
+    bins: int
+    row_wise: bool
+
+
+def training(shape: Shape, boosting: Boosting) -> tuple[Term, ...]:
+    """Return the terms of training: an idle worker and its rank, which reads one slice ahead."""
+    cell = (1 if boosting.bins <= 256 else 2) * BIN_CELL + boosting.row_wise * ROW_WISE_CELL
+    bins = boosting.leaves * shape.features * boosting.bins * HISTOGRAM_BIN
+    loading = sum(term.bytes for term in reading(shape, 2))
+    rows = boosting.rows * BOOST_ROW + boosting.valid * VALID_ROW
+    return (
+        Term("worker process", WORKER),
+        Term("training process", RANK),
+        Term(
+            "bins of this worker's rows", (boosting.rows + boosting.valid) * shape.features * cell
+        ),
+        # A rank loads first and boosts afterwards: the larger of the two counts.
+        Term("partitions being loaded", max(0, loading - rows)),
+        Term("scores and gradients of this worker's rows", rows),
+        Term("histograms", bins),
+    )
+
+
+def evaluation(shape: Shape) -> tuple[Term, ...]:
+    """Return the terms of measuring a model."""
+    return (
+        Term("worker process", WORKER),
+        Term("predictor", PREDICTOR),
+        *reading(shape, shape.threads),
+        Term("scores", shape.threads * SCORES),
+    )
+
+
+def scoring(shape: Shape, output_row: int) -> tuple[Term, ...]:
+    """Return the terms of scoring.
+
+    Args:
+        shape: The pass.
+        output_row: Bytes of one row of the output table.
+    """
+    rows = max((p.rows for p in shape.partitions), default=0)
+    return (
+        Term("worker process", WORKER),
+        Term("predictor", PREDICTOR),
+        *reading(shape, shape.threads),
+        Term("output table and its file", shape.threads * rows * output_row * 3),
+    )

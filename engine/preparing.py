@@ -1,0 +1,229 @@
+"""Training rows: surveyed once, then read again as matrices. Runs inside tasks; knows no Dask.
+
+The survey pass gives everything that must be known before features and bins can be made: statistics
+of the training rows, how many rows go where, and one global sample of rows for LightGBM's bins. The
+sample is drawn by row number, so it does not depend on partitions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from engine.boosting.source import Rows
+from engine.contract import REASON
+from engine.expression import columns_of, sql
+from engine.features.pipeline import FittedPipeline
+from engine.plan import Partition
+from engine.source import ROW, Batch, Source
+from engine.split import TEST, TRAIN, VALID, Split, uniform
+from engine.statistics.moments import Moments
+from engine.statistics.quantiles import Quantiles
+from engine.statistics.summary import Request, Summary
+
+PARTS: Mapping[str, int] = {"train": TRAIN, "valid": VALID, "test": TEST}
+
+_SAMPLE_SEED = 0x5EED
+"""Added to the job's seed, so that the sample and a random split draw different numbers."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The good rows of a partition that have a label.
+
+    Attributes:
+        frame: Rows with the columns that were asked for and `ROW`.
+        y: Labels, float32, shape (rows,).
+        parts: Train, validation or test, shape (rows,).
+        unlabelled: Good rows without a label; they are left out of ``frame``.
+        batch: The partition as it was read.
+    """
+
+    frame: pl.DataFrame
+    y: npt.NDArray[np.float32]
+    parts: npt.NDArray[np.uint8]
+    unlabelled: int
+    batch: Batch
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Where training rows come from and what their label is.
+
+    Attributes:
+        source: The data set.
+        target: SQL expression of the label; a column name is one.
+        split: Which rows are for training, validation and test.
+        inputs: Columns that the features are made from.
+        derive: Derived columns that the target may name.
+    """
+
+    source: Source
+    target: str
+    split: Split
+    inputs: tuple[str, ...]
+    derive: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns of the data that are read for training."""
+        return list(dict.fromkeys([*self.inputs, *self.target_columns, *self.split.columns]))
+
+    @property
+    def target_columns(self) -> list[str]:
+        """Return the columns of the data that the label is made of."""
+        wanted, pending = [], columns_of(self.target, "train.target")
+        while pending:
+            name = pending.pop(0)
+            if name in self.derive:
+                pending += columns_of(self.derive[name], f"features.derive.{name}")
+            else:
+                wanted.append(name)
+        return list(dict.fromkeys(wanted))
+
+    def read(self, partition: Partition) -> Labelled:
+        """Read the rows of a partition with their labels and parts."""
+        batch = self.source.read(partition, self.columns)
+        lazy = batch.good.lazy()
+        for name, text in self.derive.items():
+            lazy = lazy.with_columns(sql(text, f"features.derive.{name}").alias(name))
+        label = sql(self.target, "train.target").cast(pl.Float32).fill_nan(None)
+        y = lazy.select(label.alias("y")).collect().to_series()
+        known = y.is_not_null()
+        frame = batch.good.filter(known)
+        parts = self.split.assign(frame, frame[ROW])
+        return Labelled(frame, y.filter(known).to_numpy(), parts, y.len() - frame.height, batch)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one partition, or all of them together, told in the survey pass.
+
+    Attributes:
+        rows: Rows read.
+        counts: Rows by part (``train``, ``valid``, ``test``), ``unlabelled``, ``filtered`` and
+            ``rejected``; together they are ``rows``.
+        reasons: Rejected rows by reason, the value left out.
+        nulls: Missing values in good rows, by column with a limit in the contract.
+        target: Moments of the training labels.
+        summary: The statistics that were asked for, of the training rows.
+    """
+
+    rows: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    nulls: Mapping[str, int] = field(default_factory=dict)
+    target: Moments = field(default_factory=Moments)
+    summary: Summary = field(default_factory=Summary)
+
+    def merge(self, other: Survey) -> Survey:
+        """Return the survey of both sets of rows; ``other`` are the rows that follow."""
+        return Survey(
+            self.rows + other.rows,
+            dict(Counter(self.counts) + Counter(other.counts)),
+            dict(Counter(self.reasons) + Counter(other.reasons)),
+            dict(Counter(self.nulls) + Counter(other.nulls)),
+            self.target.merge(other.target),
+            self.summary.merge(other.summary),
+        )
+
+
+@dataclass(frozen=True)
+class SurveyWork:
+    """What the tasks of a survey pass share.
+
+    Attributes:
+        data: The training data.
+        pipeline: Feature steps fitted so far.
+        request: Statistics to gather.
+        sample_share: Share of the training rows that goes into the sample; 0 for none.
+        seed: Of the sample.
+    """
+
+    data: TrainingData
+    pipeline: FittedPipeline
+    request: Request
+    sample_share: float
+    seed: int
+
+
+def survey(work: SurveyWork, partition: Partition) -> tuple[Survey, pl.DataFrame]:
+    """Gather the statistics of one partition.
+
+    Returns:
+        The survey, and the sampled training rows with the columns that features are made from.
+    """
+    labelled = work.data.read(partition)
+    train = labelled.frame.filter(labelled.parts == TRAIN)
+    drawn = uniform(train[ROW].to_numpy().astype(np.uint64), work.seed + _SAMPLE_SEED)
+    sample = train.filter(drawn < work.sample_share).select(work.data.inputs)
+    batch = labelled.batch
+    counts = {name: int((labelled.parts == part).sum()) for name, part in PARTS.items()}
+    counts |= {"unlabelled": labelled.unlabelled, "filtered": batch.filtered}
+    counts |= {"rejected": batch.rejected.height}
+    limited = [name for name in work.data.source.contract.shares() if name in batch.good.columns]
+    result = Survey(
+        batch.rows,
+        counts,
+        reasons(batch.rejected),
+        {name: batch.good[name].null_count() for name in limited},
+        Moments.of(pl.Series(labelled.y[labelled.parts == TRAIN])),
+        Summary.of(work.pipeline.apply(train), work.request),
+    )
+    return result, sample
+
+
+def reasons(rejected: pl.DataFrame) -> dict[str, int]:
+    """Count rejected rows by what was wrong, without the values (``wind is over max 150``)."""
+    kinds = rejected[REASON].str.replace_all(r" = [^;]*? (is )", " $1")
+    table = kinds.alias("kind").value_counts(sort=True)
+    return dict(zip(table["kind"], table["count"], strict=True))
+
+
+def time_of(work: tuple[Source, str], partition: Partition) -> Quantiles:
+    """Return the distribution of a time column, as integers of its type, for a time split."""
+    source, column = work
+    return Quantiles.of(source.read(partition, [column]).good[column].to_physical())
+
+
+@dataclass(frozen=True)
+class MatrixSource:
+    """Reads a partition as the matrices that LightGBM trains on.
+
+    Attributes:
+        data: The training data.
+        pipeline: The fitted features.
+    """
+
+    data: TrainingData
+    pipeline: FittedPipeline
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, in the order of the matrix."""
+        return self.pipeline.features
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """Positions of the features that hold category codes."""
+        return tuple(self.pipeline.categorical)
+
+    def read(self, partition: Partition, part: str) -> Rows:
+        """Return the labelled rows of one part (``train``, ``valid`` or ``test``)."""
+        labelled = self.data.read(partition)
+        chosen = labelled.parts == PARTS[part]
+        frame = labelled.frame.filter(chosen)
+        return Rows(matrix(self.pipeline, frame), labelled.y[chosen])
+
+
+def matrix(pipeline: FittedPipeline, frame: pl.DataFrame) -> npt.NDArray[np.float32]:
+    """Return the features of rows as a float32 matrix, C order, NaN where missing."""
+    features = pipeline.transform(frame)
+    if not features.width:
+        return np.empty((frame.height, 0), np.float32)
+    return features.to_numpy(order="c").astype(np.float32, copy=False)
