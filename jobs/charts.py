@@ -1,0 +1,269 @@
+"""The figures of the report, drawn by Bokeh so that the page needs no network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any, Literal
+
+from bokeh.embed import components
+from bokeh.models import ColumnDataSource, HoverTool, Model, NumeralTickFormatter
+from bokeh.models.annotations import Span
+from bokeh.plotting import figure
+from bokeh.resources import Resources
+from markupsafe import Markup
+
+from engine.metrics import HIGHER_IS_BETTER
+from jobs.outcome import Report, StepMemory
+
+# Told apart by the colour-blind, readable on white and on near-black.
+BLUE, ORANGE, GREEN, PURPLE, RED = "#3d7ab8", "#d0802f", "#3f9b76", "#8b6fb3", "#b5566b"
+PARTS = {"valid": BLUE, "test": ORANGE, "train": GREEN}  # one colour per part on the whole page
+INK = "#7f8891"  # axes and labels: enough contrast on both backgrounds
+FEATURES_SHOWN = 30
+POINTS_SHOWN = 500
+GIB = float(1 << 30)
+LABEL_LENGTH = 34
+NOTHING = Markup()
+
+
+@dataclass(frozen=True)
+class Charts:
+    """What the template places: the library with the data (once) and a box per figure.
+
+    Args:
+        script: ``<script>`` elements; empty when there is no figure.
+        roc, calibration, importance, memory: One box each; empty without data.
+        history: Box by metric that was followed.
+    """
+
+    script: Markup = NOTHING
+    roc: Markup = NOTHING
+    calibration: Markup = NOTHING
+    importance: Markup = NOTHING
+    memory: Markup = NOTHING
+    history: dict[str, Markup] = field(default_factory=dict)
+
+
+def draw(report: Report) -> Charts:
+    """Draw the figures that the report has data for.
+
+    Bokeh escapes the data that it embeds; ``label`` keeps names from being read as mathematics.
+    """
+    figures: dict[str, Model] = {}
+    if report.roc:
+        figures["roc"] = _roc(report)
+    if report.calibration:
+        figures["calibration"] = _calibration(report)
+    if any(report.importance.values()):
+        figures["importance"] = _importance(report.importance)
+    if report.memory:
+        figures["memory"] = _memory(report.memory[::-1])
+    for name, lines in _followed(report.history).items():
+        figures[name] = _history(name, lines, report.best_round)
+    if not figures:
+        return Charts()
+    script, boxes = components(figures)
+    library = Resources(mode="inline", components=["bokeh"]).render_js()
+    history = {name: Markup(boxes.pop(name)) for name in HIGHER_IS_BETTER if name in boxes}
+    single = {name: Markup(box) for name, box in boxes.items()}
+    return Charts(Markup(library + script), history=history, **single)
+
+
+def label(text: str) -> str:
+    """Return a name for an axis: short, and with no delimiter that Bokeh takes for TeX."""
+    plain = text.replace("$$", "$\u200b$").replace("\\(", "\\\u200b(").replace("\\[", "\\\u200b[")
+    return plain if len(plain) <= LABEL_LENGTH else plain[: LABEL_LENGTH - 1] + "…"
+
+
+def _canvas(height: int, **options: Any) -> figure:
+    """Return an empty figure in the page's style: no frame, no tools, faint lines."""
+    plot = figure(
+        height=height,
+        sizing_mode="stretch_width",
+        toolbar_location=None,
+        tools="",
+        background_fill_alpha=0,
+        border_fill_alpha=0,
+        outline_line_color=None,
+        min_border_right=16,
+        **options,
+    )
+    plot.grid.grid_line_color = INK
+    plot.grid.grid_line_alpha = 0.22
+    plot.axis.axis_line_color = None
+    plot.axis.major_tick_line_color = None
+    plot.axis.minor_tick_line_color = None
+    plot.axis.major_label_text_color = INK
+    plot.axis.major_label_text_font_size = "12px"
+    plot.axis.axis_label_text_color = INK
+    plot.axis.axis_label_text_font_size = "12px"
+    plot.axis.axis_label_text_font_style = "normal"
+    for name in ("major_label_text_font", "axis_label_text_font"):
+        setattr(plot.axis, name, "system-ui, sans-serif")
+    return plot
+
+
+def _colored(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each name with its colour; strangers take turns with the colours that are left."""
+    spare = cycle((PURPLE, RED))
+    return [(name, PARTS.get(name) or next(spare)) for name in names]
+
+
+def _legend(plot: figure, place: Literal["top_left", "top_right", "bottom_right"]) -> None:
+    plot.legend.location = place
+    plot.legend.background_fill_alpha = 0
+    plot.legend.border_line_alpha = 0
+    plot.legend.label_text_color = INK
+    plot.legend.label_text_font = "system-ui, sans-serif"
+    plot.legend.label_text_font_size = "12px"
+
+
+def _hover(plot: figure, renderer: Any, tips: Sequence[tuple[str, str]]) -> None:
+    plot.add_tools(HoverTool(renderers=[renderer], tooltips=list(tips), mode="mouse"))
+
+
+def _unit_square(across: str, up: str) -> figure:
+    """Return a canvas over [0, 1] x [0, 1] with the diagonal drawn in."""
+    plot = _canvas(380, x_range=(-0.01, 1.01), y_range=(-0.01, 1.01))
+    plot.xaxis.axis_label, plot.yaxis.axis_label = across, up
+    plot.line([0, 1], [0, 1], line_color=INK, line_dash="4 4", line_width=1)
+    return plot
+
+
+def _roc(report: Report) -> figure:
+    plot = _unit_square("false positive rate", "true positive rate")
+    for part, color in _colored(report.roc):
+        curve = report.roc[part]
+        auc = report.metrics.get(part, {}).get("auc")
+        name = label(part) + (f"  {auc:.4f}" if auc is not None else "")
+        across, up = list(map(float, curve.false_rate)), list(map(float, curve.true_rate))
+        line = plot.line(across, up, line_color=color, line_width=2, legend_label=name)
+        _hover(plot, line, [("false", "@x{0.000}"), ("true", "@y{0.000}")])
+    _legend(plot, "bottom_right")
+    return plot
+
+
+def _calibration(report: Report) -> figure:
+    plot = _unit_square("mean predicted probability", "observed share of positives")
+    for part, color in _colored(report.calibration):
+        bins = report.calibration[part]
+        data: dict[str, Any] = {
+            "x": [one.predicted for one in bins],
+            "y": [one.observed for one in bins],
+            "rows": [one.rows for one in bins],
+        }
+        plot.line(
+            "x",
+            "y",
+            source=ColumnDataSource(data),
+            line_color=color,
+            line_width=2,
+            legend_label=label(part),
+        )
+        dots = plot.scatter(
+            "x", "y", source=ColumnDataSource(data), size=7, color=color, legend_label=label(part)
+        )
+        tips = [("predicted", "@x{0.000}"), ("observed", "@y{0.000}"), ("rows", "@rows{0,0}")]
+        _hover(plot, dots, tips)
+    _legend(plot, "top_left")
+    return plot
+
+
+def _importance(gains: Mapping[str, float]) -> figure:
+    top = sorted(gains.items(), key=lambda item: -item[1])[:FEATURES_SHOWN][::-1]
+    total = sum(gains.values())
+    shares = [gain / total for _, gain in top]
+    names = [name for name, _ in top]
+    plot = _canvas(
+        60 + 22 * len(top), y_range=(-0.6, len(top) - 0.4), x_range=(0, shares[-1] * 1.05)
+    )
+    data: dict[str, Any] = {"y": list(range(len(top))), "share": shares, "name": names}
+    bars = plot.hbar("y", 0.62, "share", source=ColumnDataSource(data), color=BLUE)
+    _named_rows(plot, names)
+    plot.xaxis.formatter = NumeralTickFormatter(format="0 %")
+    _hover(plot, bars, [("feature", "@name"), ("share of gain", "@share{0.00 %}")])
+    return plot
+
+
+def _named_rows(plot: figure, names: Sequence[str]) -> None:
+    """Put names beside whole numbers: two features may look alike once they are cut short."""
+    plot.yaxis.ticker = list(range(len(names)))
+    plot.yaxis.major_label_overrides = {place: label(name) for place, name in enumerate(names)}
+    plot.ygrid.grid_line_color = None
+
+
+def _memory(steps: Sequence[StepMemory]) -> figure:
+    """Draw the plan as a wide bar and the measurement as a narrow one inside it."""
+    data: dict[str, Any] = {
+        "y": list(range(len(steps))),
+        "step": [one.step for one in steps],
+        "planned": [one.projected / GIB for one in steps],
+        "measured": [math.nan if one.measured is None else one.measured / GIB for one in steps],
+    }
+    limits = {one.limit / GIB for one in steps if one.limit}
+    widest = max(*data["planned"], *filter(math.isfinite, data["measured"]), *limits, 0.0)
+    plot = _canvas(
+        110 + 44 * len(steps), y_range=(-0.6, len(steps) - 0.4), x_range=(0, widest * 1.04)
+    )
+    source = ColumnDataSource(data)
+    for name, width, alpha in (("planned", 0.62, 0.28), ("measured", 0.26, 1.0)):
+        bars = plot.hbar(
+            "y",
+            width,
+            name,
+            source=source,
+            color=BLUE,
+            fill_alpha=alpha,
+            line_alpha=0,
+            legend_label=name,
+        )
+        _hover(plot, bars, [("step", "@step"), (name, f"@{name}{{0.000}} GiB")])
+    for limit in limits:
+        plot.add_layout(Span(location=limit, dimension="height", line_color=RED, line_width=2))
+    _named_rows(plot, data["step"])
+    plot.xaxis.axis_label = "GiB per worker"
+    _legend(plot, "top_left")
+    plot.legend.orientation = "horizontal"
+    plot.legend.margin, plot.legend.spacing = 0, 18
+    plot.add_layout(plot.legend[0], "above")
+    return plot
+
+
+def _followed(
+    history: Sequence[Mapping[str, float]],
+) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
+    """Return for each metric its lines by name, each a pair of lists: rounds and values.
+
+    A key belongs to the metric it ends in: "valid_log_loss" is the line "valid" of log_loss.
+    Long histories are thinned to ``POINTS_SHOWN`` rounds, the last one kept.
+    """
+    stride = -(-len(history) // POINTS_SHOWN) or 1
+    chosen = sorted({*range(0, len(history), stride), len(history) - 1} - {-1})
+    found: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
+    for place in chosen:
+        for key, value in history[place].items():
+            metric = next((name for name in HIGHER_IS_BETTER if key.endswith(name)), None)
+            if metric is not None:
+                line = key.removesuffix(metric).strip(" _-./:") or metric
+                rounds, values = found.setdefault(metric, {}).setdefault(line, ([], []))
+                rounds.append(history[place].get("round", place + 1))
+                values.append(value)
+    return found
+
+
+def _history(
+    metric: str, lines: Mapping[str, tuple[list[float], list[float]]], best: int | None
+) -> figure:
+    plot = _canvas(280)
+    plot.xaxis.axis_label = "round"
+    for name, color in _colored(lines):
+        rounds, values = lines[name]
+        line = plot.line(rounds, values, line_color=color, line_width=2, legend_label=label(name))
+        _hover(plot, line, [("round", "@x"), (label(name), "@y{0.00000}")])
+    if best is not None:
+        plot.add_layout(Span(location=best, dimension="height", line_color=INK, line_dash="4 4"))
+    _legend(plot, "bottom_right" if HIGHER_IS_BETTER[metric] else "top_right")
+    return plot

@@ -1,0 +1,58 @@
+"""Whether a section has to run again: digests of all that its result depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from jobs.spec import Job
+from jobs.workload import Scoring, Training
+
+DECIDING = ("polars", "pyarrow", "lightgbm", "numpy", "datasketches")
+"""Libraries whose version may change a bit of a result."""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of millrace and of the libraries that decide results."""
+    found = {}
+    for name in ("millrace", *DECIDING):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def training_digest(job: Job, training: Training) -> str:
+    """Return the digest of data, features, training section and versions.
+
+    Where the model is stored and the size of the cluster are left out: they do not change what was
+    asked for.
+    """
+    spec = training.spec.to_dict()
+    spec.pop("model")
+    features = job.features.to_dict() if job.features else None
+    evaluate = job.evaluate.to_dict() if job.evaluate else None
+    data = job.data[training.spec.data].to_dict()
+    return _digest([training.dataset.fingerprint(), data, features, spec, evaluate, versions()])
+
+
+def scoring_spec(scoring: Scoring, model_digest: str) -> dict[str, Any]:
+    """Return what the predictions depend on; plain JSON, equal for equal results."""
+    spec = scoring.spec
+    return {
+        "data": scoring.dataset.fingerprint(),
+        "files": [[f.path, f.size, f.mtime_ns] for f in scoring.dataset.source.files],
+        "model": model_digest,
+        "columns": list(scoring.columns),
+        "on_bad_rows": spec.on_bad_rows,
+        "threshold": spec.threshold,
+        "versions": versions(),
+    }
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,138 @@
+"""What a run found, as plain data: the content of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from engine.metrics import CalibrationBin
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What was read.
+
+    Args:
+        rows: Rows by part: "train", "valid", "test", "dropped", ... in the order to show.
+        files: Number of input files.
+        bytes: Their size on disk, bytes.
+        partitions: Number of partitions.
+        features: Number of features after preparation.
+    """
+
+    rows: Mapping[str, int]
+    files: int
+    bytes: int | None = None
+    partitions: int | None = None
+    features: int | None = None
+
+
+@dataclass(frozen=True)
+class StepMemory:
+    """Plan and measurement of one step, bytes per worker.
+
+    Args:
+        step: Name of the step.
+        projected: Peak that the plan stated beforehand.
+        terms: What the projection is made of, bytes by name.
+        measured: Highest peak over the workers; None when the step did not run.
+        limit: Memory of a worker.
+    """
+
+    step: str
+    projected: int
+    terms: Mapping[str, int] = field(default_factory=dict)
+    measured: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A ROC curve: rates in [0, 1], equally many of both: the lists of ``ScoreHistogram.roc``."""
+
+    false_rate: Sequence[float]
+    true_rate: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Where every input row of a scoring went.
+
+    Args:
+        rows_in: Rows read.
+        scored: Rows with a prediction.
+        quarantined: Rows by the reason they have none.
+        filtered: Rows left out by the job's own filter.
+    """
+
+    rows_in: int
+    scored: int
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    filtered: int = 0
+
+    @property
+    def refused(self) -> int:
+        """Rows in quarantine, all reasons together."""
+        return sum(self.quarantined.values())
+
+    @property
+    def missing(self) -> int:
+        """Rows that are unaccounted for; 0 or the scoring was not exactly-once."""
+        return self.rows_in - self.scored - self.refused - self.filtered
+
+
+@dataclass(frozen=True)
+class SliceScore:
+    """Metrics of the rows that share a value, as ``results()`` returns them."""
+
+    column: str
+    value: str
+    results: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page shows; parts that are empty are left out of it.
+
+    Args:
+        job: Name of the job.
+        run: Run id.
+        when: Start of the run, with its time zone.
+        duration: How long the run took, seconds.
+        status: How it ended, in a word.
+        task: "binary" or "regression".
+        metric: The metric the model was chosen by.
+        versions: Version by package.
+        data: What was read.
+        memory: Plan and measurement per step.
+        metrics: Results by column of the table ("valid", "test", "baseline").
+        roc: ROC curves by part.
+        calibration: Calibration bins by part.
+        importance: Total gain by feature.
+        history: One entry per boosting round; keys end in a metric's name ("valid_log_loss").
+        best_round: The round the model was cut to, from 1.
+        ledger: Where the scored rows went.
+        slices: Metrics by slice.
+        outputs: Paths by what is there ("model", "predictions").
+    """
+
+    job: str
+    run: str
+    when: datetime
+    duration: float | None = None
+    status: str = "done"
+    task: str | None = None
+    metric: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    data: DataSummary | None = None
+    memory: Sequence[StepMemory] = ()
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    roc: Mapping[str, Curve] = field(default_factory=dict)
+    calibration: Mapping[str, Sequence[CalibrationBin]] = field(default_factory=dict)
+    importance: Mapping[str, float] = field(default_factory=dict)
+    history: Sequence[Mapping[str, float]] = ()
+    best_round: int | None = None
+    ledger: Ledger | None = None
+    slices: Sequence[SliceScore] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)

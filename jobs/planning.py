@@ -1,0 +1,208 @@
+"""What each section will read, hold and write, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from cluster.resources import Resources
+from engine import memory
+from engine.dataset import Dataset
+from engine.formats.parquet import fixed_width
+from engine.memory import Boosting, Shape
+from engine.plan import SMALLEST_BYTES, TARGET_BYTES, Partition, Plan, StepPlan
+from engine.registry import open_model
+from engine.split import Split
+from jobs import workload
+from jobs.spec import Job
+from jobs.workload import Scoring, Training
+
+LEVELS_BYTES = 4 * 2**20
+"""Statistics of one partition and one step: sketches of 80 KB a column, level counts."""
+
+_TEXT_BYTES = 24
+"""Guess of the bytes of a text value in the output table."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job with its data opened and its partitions cut.
+
+    Attributes:
+        job: The job.
+        resources: Workers, threads and memory.
+        training: What ``[train]`` works on, if it is there.
+        scoring: What ``[score]`` works on, if it is there.
+        train_partitions: Partitions of the training data.
+        score_partitions: Partitions of the data to score.
+        plan: The steps with their projected memory.
+    """
+
+    job: Job
+    resources: Resources
+    training: Training | None
+    scoring: Scoring | None
+    train_partitions: Sequence[Partition]
+    score_partitions: Sequence[Partition]
+    plan: Plan
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain data for ``plan --json`` and the run folder."""
+        return {"job": self.job.name, **self.plan.to_dict()}
+
+
+def plan_job(job: Job) -> Planned:
+    """Open all data, cut partitions and project the memory of every step.
+
+    The plan may be over the limit; ``plan.check()`` refuses it then.
+
+    Raises:
+        SpecError: The job does not fit its data.
+        InputError: A file is damaged.
+    """
+    resources = job.cluster.resources()
+    training = workload.training(job) if job.train else None
+    scoring = _scoring(job, training)
+    limit = resources.memory
+    steps: list[StepPlan] = []
+    train_parts: Sequence[Partition] = ()
+    score_parts: Sequence[Partition] = ()
+    if training:
+        train_parts, train_steps = _fitting(
+            training.dataset,
+            training.data.columns,
+            limit,
+            lambda parts: _training_steps(job, training, parts, resources),
+        )
+        steps += train_steps
+    if scoring:
+        score_parts, score_steps = _fitting(
+            scoring.dataset,
+            scoring.read_columns,
+            limit,
+            lambda parts: [_scoring_step(scoring, parts, resources)],
+        )
+        steps += score_steps
+    plan = Plan(tuple(steps), resources.workers, limit)
+    return Planned(job, resources, training, scoring, train_parts, score_parts, plan)
+
+
+def _scoring(job: Job, training: Training | None) -> Scoring | None:
+    """Return what ``[score]`` works on; the model may be one that this job is about to train."""
+    if job.score is None:
+        return None
+    if training and job.score.model_path == training.spec.model:
+        features = len(training.resolved.features)
+        return workload.scoring(job, training.resolved.inputs, features, training.rules())
+    return workload.scoring_with(job, open_model(job.score.model)[1])
+
+
+def _fitting(
+    dataset: Dataset,
+    columns: Sequence[str],
+    limit: int,
+    steps: Callable[[Sequence[Partition]], list[StepPlan]],
+) -> tuple[Sequence[Partition], list[StepPlan]]:
+    """Cut partitions of 64 MiB, or of half that and so on until the steps fit the limit.
+
+    Bins of all rows do not shrink with partitions: the largest size that fits is taken, the
+    standard size when none does.
+    """
+    standard: tuple[Sequence[Partition], list[StepPlan]] | None = None
+    size = TARGET_BYTES
+    while size >= SMALLEST_BYTES:
+        parts = dataset.partitions(columns, size)
+        planned = steps(parts)
+        standard = standard or (parts, planned)
+        if all(step.peak <= limit for step in planned):
+            return parts, planned
+        size //= 2
+    assert standard is not None
+    return standard
+
+
+def _training_steps(
+    job: Job, training: Training, parts: Sequence[Partition], resources: Resources
+) -> list[StepPlan]:
+    features = len(training.resolved.features)
+    shape = Shape(parts, features, resources.threads)
+    rows, stored = training.dataset.rows, sum(part.stored for part in parts)
+    survey = _survey_passes(training)
+    steps = [
+        StepPlan(
+            "prepare",
+            survey,
+            len(parts),
+            rows,
+            stored * training.resolved.passes,
+            memory.survey(shape, LEVELS_BYTES * (1 + len(training.pipeline.steps))),
+        ),
+        StepPlan(
+            "train",
+            _load_passes(training.data.split),
+            len(parts),
+            rows,
+            stored * len(_load_passes(training.data.split)),
+            memory.training(shape, _boosting(training, rows, resources)),
+        ),
+    ]
+    if job.evaluate:
+        once = ("score validation and test rows",)
+        terms = memory.evaluation(shape)
+        steps.append(StepPlan("evaluate", once, len(parts), rows, stored, terms))
+    return steps
+
+
+def _survey_passes(training: Training) -> tuple[str, ...]:
+    split = training.data.split
+    cuts = ("time column alone, for the cuts of the split",) if _needs_cuts(split) else ()
+    passes = training.resolved.passes
+    first = ("statistics, counts and sample",)
+    more = tuple(f"statistics of columns fitted in pass {i}" for i in range(1, passes))
+    return cuts + first + more
+
+
+def _needs_cuts(split: Split) -> bool:
+    return split.by == "time" and split.cuts is None
+
+
+def _load_passes(split: Split) -> tuple[str, ...]:
+    valid = ("validation rows into bins",) if _share(split.valid) or split.cuts else ()
+    return ("training rows into bins", *valid)
+
+
+def _share(part: float | tuple[str | float, ...]) -> float:
+    """Return the share of rows that a part may have; listed values may be all of them."""
+    return 1.0 if isinstance(part, tuple) else part
+
+
+def _boosting(training: Training, rows: int, resources: Resources) -> Boosting:
+    """Return the rows of the fullest rank; a share is drawn, so a percent is added."""
+    split, params = training.data.split, training.spec.lightgbm_params
+    test = split.test if isinstance(split.test, float) and split.test else 0.0
+    used = min(1.0, 1.01 - test) * rows / resources.workers
+    valid = used * min(1.0, _share(split.valid)) if not isinstance(split.valid, tuple) else 0
+    return Boosting(
+        rows=int(used),
+        valid=int(valid),
+        leaves=int(params.get("num_leaves", 31)),
+        bins=int(params.get("max_bin", 255)),
+        row_wise=bool(params.get("force_row_wise", False)),
+    )
+
+
+def _scoring_step(scoring: Scoring, parts: Sequence[Partition], resources: Resources) -> StepPlan:
+    shape = Shape(parts, scoring.features, resources.threads)
+    kinds = (scoring.dataset.schema[name] for name in scoring.columns)
+    row = sum(_TEXT_BYTES if kind == pl.String else fixed_width(kind) for kind in kinds) + 5
+    return StepPlan(
+        "score",
+        ("read, predict, write",),
+        len(parts),
+        scoring.dataset.rows,
+        sum(part.stored for part in parts),
+        memory.scoring(shape, row),
+        output_bytes=row * scoring.dataset.rows,
+    )

@@ -1,0 +1,38 @@
+"""What a run came to, as the caller and the command line get it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Result:
+    """What a run came to.
+
+    Attributes:
+        run: Id of the run.
+        folder: The run folder.
+        report: The HTML page.
+        skipped: Sections that had nothing to do.
+        model: Folder of the model's version, when the job trains.
+        metrics: Its metrics by part.
+        predictions: Folder of the predictions, when the job scores.
+        ledger: Rows in, scored, quarantined, filtered.
+        memory: Projected and measured bytes of a worker by step.
+    """
+
+    run: str
+    folder: Path
+    report: Path
+    skipped: list[str] = field(default_factory=list)
+    model: Path | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    predictions: Path | None = None
+    ledger: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, dict[str, int | None]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {k: str(v) if isinstance(v, Path) else v for k, v in vars(self).items()}

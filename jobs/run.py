@@ -1,0 +1,134 @@
+"""One run of a job: order of the sections, what is skipped, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from cluster.session import connect
+from engine.bundle import Bundle
+from engine.errors import Cancelled, CommitUnknown, MillraceError
+from engine.manifest import Manifest
+from engine.registry import open_model
+from jobs import steps, workload
+from jobs.events import EventLog, Reporter, Together
+from jobs.page import page
+from jobs.planning import plan_job
+from jobs.report import write_report
+from jobs.result import Result
+from jobs.runs import Run, create_run
+from jobs.spec import Job
+from jobs.state import Entry, State
+
+__all__ = ["Result", "plan_job", "run_job"]
+
+
+def run_job(job: Job, store: Path, reporter: Reporter) -> Result:
+    """Run all sections of a job in the foreground.
+
+    Args:
+        job: The job.
+        store: Folder of the run folders.
+        reporter: Hears what happens.
+
+    Raises:
+        PlanRefused: A step does not fit the memory of a worker; nothing was started.
+        MillraceError: A section failed; what was finished is kept and a rerun goes on from there.
+    """
+    planned = plan_job(job)
+    planned.plan.check()
+    run = create_run(store, job.to_dict())
+    run.write_plan(planned.to_dict())
+    told = Together([reporter, EventLog(run.events)])
+    with ExitStack() as stack:
+        stack.enter_context(run.beating())
+        progress = stack.enter_context(_recorded(run))
+        session = cache(lambda: stack.enter_context(connect(job.cluster)))
+        context = steps.Context(planned, session, told, run.path, progress.commit)
+        return _sections(run, context)
+
+
+def _sections(run: Run, context: steps.Context) -> Result:
+    started = datetime.now(UTC)
+    result = Result(run.id, run.path, run.path / "report.html")
+    bundle = _train(run, context, result) if context.planned.training else None
+    manifest: Manifest | None = None
+    if context.planned.scoring and context.planned.job.score:
+        bundle = bundle or open_model(context.planned.job.score.model)[1]
+        manifest = _score(run, context, bundle, result)
+    result.memory = {
+        step.name: {"projected": step.peak, "measured": context.measured.get(step.name)}
+        for step in context.planned.plan.steps
+    }
+    write_report(result.report, page(result, context.planned, bundle, manifest, started))
+    return result
+
+
+def _train(run: Run, context: steps.Context, result: Result) -> Bundle:
+    training = context.planned.training
+    assert training is not None
+    found = steps.trained_before(context, training)
+    if found:
+        result.skipped.append("train")
+        context.reporter.skipped("train", f"data and sections are those of {found[0]}")
+    result.model, bundle = found or steps.train(context, training)
+    result.metrics = dict(bundle.metrics.get("results", {}))
+    run.write_step("train", {"model": str(result.model), "metrics": result.metrics})
+    return bundle
+
+
+def _score(run: Run, context: steps.Context, bundle: Bundle, result: Result) -> Manifest:
+    work = workload.scoring_with(context.planned.job, bundle)
+    manifest, before = steps.score(context, work, bundle)
+    if before:
+        result.skipped.append("score")
+        context.reporter.skipped("score", "these rows have their predictions from this model")
+    result.predictions = Path(work.spec.output)
+    names = ("rows_in", "scored", "quarantined", "filtered", "reasons")
+    result.ledger = {name: getattr(manifest, name) for name in names}
+    run.write_step("score", {"output": str(result.predictions), **result.ledger})
+    return manifest
+
+
+@dataclass
+class _Recorder:
+    """Moves the run's state on."""
+
+    run: Run
+    entry: Entry
+
+    def move(self, state: State, message: str = "") -> None:
+        self.entry = self.run.log.advance(self.entry, state, message)
+
+    @contextmanager
+    def commit(self) -> Iterator[None]:
+        """Be COMMITTING while the body runs."""
+        self.move(State.COMMITTING)
+        yield
+        self.move(State.RUNNING)
+
+
+@contextmanager
+def _recorded(run: Run) -> Iterator[_Recorder]:
+    """Write the state of the run on the way in and, however it ends, on the way out."""
+    recorder = _Recorder(run, run.log.advance(run.log.last(), State.STARTING))
+    recorder.move(State.RUNNING)
+    try:
+        yield recorder
+    except (KeyboardInterrupt, Cancelled):
+        recorder.move(State.CANCELLED, "stopped by the user")
+        raise
+    except CommitUnknown as error:
+        recorder.move(State.COMMIT_UNKNOWN, error.what)
+        raise
+    except MillraceError as error:
+        recorder.move(State.FAILED, error.what)
+        raise
+    except BaseException as error:
+        recorder.move(State.FAILED, f"{type(error).__name__}: {error}")
+        raise
+    recorder.move(State.SUCCEEDED)

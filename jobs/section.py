@@ -1,0 +1,68 @@
+"""What all sections of a job file have in common: the base model and the types of their fields."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationInfo
+
+_REFERENCE = re.compile(r"\$\{(\w+)\}")
+
+Flag = Annotated[bool, Strict()]
+Integer = Annotated[int, Strict()]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Share = Annotated[float, Strict(), Field(gt=0, lt=1)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A part of the job file: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values under the names of the job file; the model reads them back."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _locate(value: str, info: ValidationInfo) -> str:
+    """Fill in ``${NAME}`` and put relative paths under the folder of the job file.
+
+    ``info.context`` may hold ``folder`` (a path) and ``environ`` (a mapping).
+    """
+    context = info.context or {}
+    text = _resolve(value, context.get("environ", os.environ))
+    folder: Path | None = context.get("folder")
+    if folder is None or "://" in text:
+        return text
+    return os.path.normpath(folder / text)
+
+
+def _resolve(value: str, environ: Mapping[str, str]) -> str:
+    missing = [name for name in _REFERENCE.findall(value) if name not in environ]
+    if missing:
+        names = ", ".join(missing)
+        raise ValueError(f"the environment variable {names} is not set")
+    return _REFERENCE.sub(lambda match: environ[match[1]], value)
+
+
+Location = Annotated[Text, AfterValidator(_locate)]
+"""A path or URL; ``${NAME}`` stands for an environment variable."""
+
+
+def _unique(value: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({name for name in value if value.count(name) > 1})
+    if twice:
+        raise ValueError(f"named twice: {', '.join(twice)}")
+    return value
+
+
+Columns = Annotated[tuple[Text, ...], AfterValidator(_unique)]
+"""Names of columns, each once."""
+
+SomeColumns = Annotated[Columns, Field(min_length=1)]
+"""Names of columns, at least one."""

@@ -1,0 +1,260 @@
+"""The sections of a job, one function each: what is run, and what is told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cluster.session import Session
+from engine import evaluating, scoring
+from engine.boosting import Fitted, RoundEvent, ShardPart, fit
+from engine.bundle import Bundle, load
+from engine.commit import Output, run_key
+from engine.errors import ModelError
+from engine.evaluating import Evaluation
+from engine.execute import Done, peak, reset_peak
+from engine.fitting import Prepared, prepare
+from engine.manifest import Manifest
+from engine.preparing import MatrixSource, matrix
+from engine.registry import save
+from engine.registry import versions as model_versions
+from engine.schema import type_name
+from jobs.events import Reporter
+from jobs.fingerprint import scoring_spec, training_digest, versions
+from jobs.planning import Planned
+from jobs.workload import Scoring, Training
+
+
+@dataclass
+class Context:
+    """What all sections of a run share.
+
+    Attributes:
+        planned: The job with its plan.
+        session: Opens the cluster at the first call, and returns the same one afterwards.
+        reporter: Hears what happens.
+        folder: The run folder.
+        committing: Marks the run as committing while a ``with`` body runs.
+        measured: Highest bytes of a worker by step, its child processes included.
+    """
+
+    planned: Planned
+    session: Callable[[], Session]
+    reporter: Reporter
+    folder: Path
+    committing: Callable[[], AbstractContextManager[None]]
+    measured: dict[str, int] = field(default_factory=dict)
+
+    def start(self, step: str, rows: int) -> None:
+        """Say that a step begins, with its projected memory."""
+        bound = next((s.peak for s in self.planned.plan.steps if s.name == step), None)
+        self.reporter.step_started(step, rows, bound=bound)
+
+    def watch(self, step: str) -> Callable[[Done[Any]], None]:
+        """Return what a pass calls for every finished partition."""
+
+        def progress(done: Done[Any]) -> None:
+            self.measured[step] = max(self.measured.get(step, 0), done.peak)
+            self.reporter.progress(done.partition.rows, {done.worker: done.peak})
+
+        return progress
+
+
+def train(context: Context, training: Training) -> tuple[Path, Bundle]:
+    """Prepare, train, evaluate and save a model.
+
+    Returns:
+        The new version's folder and its bundle.
+    """
+    prepared = _prepare(context, training)
+    fitted = _fit(context, training, prepared)
+    bundle = _bundle(context, training, prepared, fitted, {})
+    if context.planned.job.evaluate:
+        found = _evaluate(context, training, prepared, bundle)
+        bundle = _bundle(context, training, prepared, fitted, _measures(found))
+    folder = save(bundle, Path(training.spec.model))
+    return folder, bundle
+
+
+def _prepare(context: Context, training: Training) -> Prepared:
+    planned, session = context.planned, context.session()
+    rows = training.dataset.rows * training.resolved.passes
+    context.start("prepare", rows)
+    prepared = prepare(
+        session.client,
+        training.data,
+        training.pipeline,
+        training.resolved,
+        planned.train_partitions,
+        threads=session.resources.cores,
+        sample_rows=training.spec.sample_rows,
+        seed=training.spec.seed,
+        progress=context.watch("prepare"),
+    )
+    context.reporter.step_done({"rows": dict(prepared.survey.counts)})
+    return prepared
+
+
+def _fit(context: Context, training: Training, prepared: Prepared) -> Fitted:
+    session, spec, counts = context.session(), training.spec, prepared.counts
+    parts = [
+        ShardPart(part, counts[part.index]["train"], counts[part.index]["valid"])
+        for part in context.planned.train_partitions
+    ]
+    rows = sum(part.train + part.valid for part in parts)
+    context.start("train", rows)
+    session.client.run(reset_peak)
+    fitted = fit(
+        session.client,
+        session.resources,
+        MatrixSource(prepared.data, prepared.pipeline),
+        parts,
+        matrix(prepared.pipeline, prepared.sample),
+        task=spec.task,
+        params=spec.lightgbm_params,
+        rounds=spec.rounds,
+        early_stopping=spec.early_stopping,
+        metric=spec.metric,
+        seed=spec.seed,
+        progress=_teller(context.reporter),
+        checkpoint=context.folder / "checkpoint.txt",
+        memory=session.resources.memory,
+    )
+    idle = max(session.client.run(peak).values())
+    context.measured["train"] = idle + max(fitted.peak_memory, default=0)
+    context.reporter.step_done({"rounds": fitted.rounds, "best_round": fitted.best_round})
+    return fitted
+
+
+def _teller(reporter: Reporter) -> Callable[[RoundEvent], None]:
+    """Return what turns events of the ranks, which count from their start, into steps forward."""
+    read: dict[int, int] = {}
+
+    def tell(event: RoundEvent) -> None:
+        if event.kind == "round":
+            reporter.round(event.round, event.rounds, event.metrics)
+            return
+        new = event.rows - read.get(event.rank, 0)
+        read[event.rank] = event.rows
+        reporter.progress(new, {f"rank {event.rank}": event.peak_memory})
+
+    return tell
+
+
+def _evaluate(
+    context: Context, training: Training, prepared: Prepared, bundle: Bundle
+) -> Evaluation:
+    session, counts = context.session(), prepared.counts
+    parts = tuple(n for n in ("valid", "test") if prepared.survey.counts.get(n))
+    partitions = [
+        part
+        for part in context.planned.train_partitions
+        if any(counts[part.index].get(name) for name in parts)
+    ]
+    context.start("evaluate", sum(part.rows for part in partitions))
+    found = evaluating.run(
+        session.client,
+        evaluating.EvaluationWork(prepared.data, bundle, parts, prepared.survey.target.mean),
+        partitions,
+        threads=session.resources.cores,
+        progress=context.watch("evaluate"),
+    )
+    context.reporter.step_done(found.results())
+    return found
+
+
+def _measures(found: Evaluation) -> dict[str, Any]:
+    return {"results": found.results(), **found.curves()}
+
+
+def _bundle(
+    context: Context,
+    training: Training,
+    prepared: Prepared,
+    fitted: Fitted,
+    measures: Mapping[str, Any],
+) -> Bundle:
+    spec, features = training.spec, prepared.pipeline.features
+    schema = training.dataset.schema
+    names = {name: type_name(schema[name]) for name in training.resolved.inputs}
+    return Bundle(
+        model=fitted.model,
+        pipeline=prepared.pipeline,
+        types={n: rule.type for n, rule in training.rules().items() if rule.type} or names,
+        rules=training.rules(),
+        task=spec.task,
+        target=spec.target,
+        metrics={
+            **measures,
+            "history": fitted.history,
+            "best_round": fitted.best_round,
+            "importance": dict(zip(features, map(float, fitted.importance), strict=True)),
+        },
+        provenance={
+            "job": context.planned.job.name,
+            "fingerprint": training_digest(context.planned.job, training),
+            "data": training.dataset.fingerprint(),
+            "rows": dict(prepared.survey.counts),
+            "reasons": dict(prepared.survey.reasons),
+            "seed": spec.seed,
+            "params": spec.lightgbm_params,
+            "versions": versions(),
+        },
+    )
+
+
+def trained_before(context: Context, training: Training) -> tuple[Path, Bundle] | None:
+    """Return the newest version that was trained from the same data and sections, if any."""
+    root, wanted = Path(training.spec.model), training_digest(context.planned.job, training)
+    for number in reversed(model_versions(root)):
+        folder = root / f"v{number}"
+        try:
+            bundle = load(folder)
+        except ModelError:
+            continue
+        if bundle.provenance.get("fingerprint") == wanted:
+            return folder, bundle
+    return None
+
+
+def score(context: Context, work: Scoring, bundle: Bundle) -> tuple[Manifest, bool]:
+    """Score all rows, or find that this was done before.
+
+    Returns:
+        The manifest, and whether nothing had to be done.
+    """
+    planned = [part.rows for part in context.planned.score_partitions]
+    spec = scoring_spec(work, bundle.digest)
+    output = Output(Path(work.spec.output), run_key(spec, planned), work.spec.overwrite)
+    output.preflight()
+    if (before := output.committed()) is not None:
+        return before, True
+    run = output.begin(spec, planned)
+    finished = run.done()
+    left = [part for part in context.planned.score_partitions if part.index not in finished]
+    session = context.session()
+    context.start("score", sum(part.rows for part in left))
+    shared = scoring.ScoringWork(
+        work.dataset.source,
+        bundle,
+        run,
+        work.columns,
+        work.spec.on_bad_rows == "fail",
+        work.spec.threshold,
+    )
+    staged = scoring.run(
+        session.client,
+        shared,
+        left,
+        threads=session.resources.cores,
+        progress=context.watch("score"),
+    )
+    if any(part.differs for part in staged):
+        context.reporter.warning("a part was made twice with different bytes; the first one counts")
+    with context.committing():
+        manifest = output.commit(run)
+    context.reporter.step_done({"rows": manifest.rows_in, "scored": manifest.scored})
+    return manifest, False
