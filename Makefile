@@ -1,0 +1,83 @@
+# millrace: everything a developer does, from a clean clone with Python >= 3.11 and make alone.
+# Stamp files in .venv say what is installed; a second call does nothing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+FROM_LOCK := $(INSTALL) --require-hashes --no-build -r
+COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock" --no-config
+ARGS ?=
+
+# The first Python that is new enough and can make a virtual environment; PYTHON=... overrides.
+FIND_PYTHON = for python in $(or $(PYTHON),python3.11 python3 python3.12 python3.13 python3.14); do \
+	if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then found=$$python; break; fi; done; \
+	if [ -z "$${found:-}" ]; then \
+	echo "millrace needs Python 3.11 or newer with its venv module (Debian: python3-venv)" >&2; \
+	exit 1; fi
+
+.PHONY: help demo test check lint format bench bench-train bench-score lock clean
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.runtime ## Generate the demo's data, train on it, score it
+	$(BIN)/python examples/demo/generate.py
+	$(BIN)/millrace run examples/demo/job.toml
+
+test: $(VENV)/.dev ## Run the tests with branch coverage; ARGS='-m "not slow"' for the quick ones
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: lint test ## Everything that must hold before a commit
+
+lint: $(VENV)/.dev ## Style, formatting, types, import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev ## Mend what ruff can mend by itself
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: bench-train bench-score ## Both benchmarks, at full size
+
+bench-train: $(VENV)/.dev ## Training against lightgbm.dask and in-memory LightGBM; ARGS=...
+	$(BIN)/python benchmarks/train.py $(ARGS)
+
+bench-score: $(VENV)/.dev ## Scoring against Dask DataFrame and Booster.predict; ARGS=...
+	$(BIN)/python benchmarks/score.py $(ARGS)
+
+lock: $(VENV)/.uv ## Resolve again; ARGS=--upgrade takes the newest versions the bounds allow
+	$(COMPILE) --group build -o requirements/runtime.txt $(ARGS)
+	$(COMPILE) --group dev --extra dask-ml --extra dataframe -c requirements/runtime.txt \
+		-o requirements/dev.txt $(ARGS)
+
+clean: ## Remove what the tools made, the environment too
+	rm -rf $(VENV) .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache dist
+	find engine jobs cluster tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.uv: requirements/installer.txt
+	@$(FIND_PYTHON); echo "making $(VENV) with $$($$found -V)"; $$found -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--only-binary :all: -r requirements/installer.txt
+	@touch $@
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(VENV)/.uv
+	@echo "installing requirements/runtime.txt"
+	@$(FROM_LOCK) requirements/runtime.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	@echo "installing requirements/dev.txt"
+	@$(FROM_LOCK) requirements/dev.txt
+	@touch $@

@@ -1,0 +1,33 @@
+"""What every test may ask for: the folder of real records, and the marks that say so."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def real_data_folder() -> Path:
+    """Return where the real records should be: ``MILLRACE_DATA``, else ``../shared/data``."""
+    named = os.environ.get("MILLRACE_DATA")
+    return REPOSITORY / (named or "../shared/data")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test that takes ``data_dir``; skip the marked ones where the folder is absent."""
+    folder = real_data_folder()
+    absent = pytest.mark.skip(reason=f"no real records at {folder} (set MILLRACE_DATA)")
+    for item in items:
+        if "data_dir" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.real_data)
+        if item.get_closest_marker("real_data") and not folder.is_dir():
+            item.add_marker(absent)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Return the folder of the real records; a test that takes it is skipped where it is absent."""
+    return real_data_folder().resolve()
