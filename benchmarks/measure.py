@@ -3,8 +3,8 @@
 Memory is sampled from ``/proc`` ten times a second (PSS, which divides shared pages among their
 users, twice a second, because the kernel walks the page tables for it). Where the kernel's own
 high-water mark of a process has risen between two samples, the mark counts, so that a short peak is
-not missed. CPU time comes from a cpuacct cgroup where one can be made, so that processes that nobody
-waited for count too.
+not missed. CPU time comes from a cpuacct cgroup where one can be made, so that processes that
+nobody waited for count too.
 
 A *worker* is a process that multiprocessing has spawned (as Dask's nanny does), with everything
 below it; where there is none, the command itself is the worker. With ``limit`` every worker starts

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 from engine.plan import MIB, Partition, Term
 
-WORKER = 230 * MIB
-"""A Dask worker process after its first task: Python, distributed, Polars, pyarrow, NumPy."""
+WORKER = 310 * MIB
+"""A Dask worker at work on a small partition: Python, distributed, Polars, pyarrow, sketches."""
+
+IDLE = 220 * MIB
+"""The same worker while it waits for its training process."""
 
 PREDICTOR = 130 * MIB
 """What a worker adds when it predicts: numba, LLVM and the compiled kernel."""
@@ -128,7 +131,7 @@ def training(shape: Shape, boosting: Boosting) -> tuple[Term, ...]:
     loading = sum(term.bytes for term in reading(shape, 2))
     rows = boosting.rows * BOOST_ROW + boosting.valid * VALID_ROW
     return (
-        Term("worker process", WORKER),
+        Term("worker process", IDLE),
         Term("training process", RANK),
         Term(
             "bins of this worker's rows", (boosting.rows + boosting.valid) * shape.features * cell

@@ -202,6 +202,7 @@ class MatrixSource:
 
     data: TrainingData
     pipeline: FittedPipeline
+    _kept: dict[int, Labelled] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -214,9 +215,15 @@ class MatrixSource:
         return tuple(self.pipeline.categorical)
 
     def read(self, partition: Partition, part: str) -> Rows:
-        """Return the labelled rows of one part (``train``, ``valid`` or ``test``)."""
-        labelled = self.data.read(partition)
+        """Return the labelled rows of one part (``train`` or ``valid``).
+
+        Both parts of a partition are asked for one after the other, training first: it is read
+        once and kept in between.
+        """
+        labelled = self._kept.pop(partition.index, None) or self.data.read(partition)
         chosen = labelled.parts == PARTS[part]
+        if part == "train" and (labelled.parts == VALID).any():
+            self._kept[partition.index] = labelled
         frame = labelled.frame.filter(chosen)
         return Rows(matrix(self.pipeline, frame), labelled.y[chosen])
 

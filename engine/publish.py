@@ -7,6 +7,7 @@ Nothing is ever deleted but files that a manifest of this output lists, and scra
 from __future__ import annotations
 
 import errno
+import math
 import uuid
 from collections.abc import Collection
 from contextlib import suppress
@@ -41,10 +42,14 @@ def holds(path: Path, files: Collection[StagedFile]) -> bool:
         return False
 
 
+def _manifest(layout: Layout, run: str) -> Manifest | None:
+    return load(Manifest, layout.run(run).commit)
+
+
 def version_in(layout: Layout, kind: Kind, path: Path) -> int | None:
     """Return the newest version of the output whose files the folder holds; None: foreign."""
     for version, run in reversed(list(enumerate(layout.versions()))):
-        manifest = load(Manifest, layout.run(run).commit)
+        manifest = _manifest(layout, run)
         if manifest is not None and holds(path, manifest.files(kind)):
             return version
     return None
@@ -153,12 +158,36 @@ def _replace(layout: Layout, manifest: Manifest, kind: Kind, fresh: Path, overwr
         if error.errno not in _LOST_PLACE:
             raise
         return
-    displaced = version_in(layout, kind, old)
-    if displaced is None or displaced > layout.versions().index(manifest.run):
-        old = atomic.swap(old, target)  # it changed since we looked; the next round refuses
-        discard(old, files)
-        return
-    _discard_version(layout, kind, old, displaced)
+    _give_way(layout, kind, old, layout.versions().index(manifest.run))
+
+
+def _give_way(layout: Layout, kind: Kind, aside: Path, mine: int) -> None:
+    """Put back what is newer than our version, or foreign; discard what is older.
+
+    The target may have changed between the look and the swap. Every further swap puts something
+    newer in place, so processes that do this at the same time come to an end, at the newest.
+    """
+    target = layout.target(kind)
+    while _age(layout, kind, aside) > max(mine, _age(layout, kind, target)):
+        try:
+            if vacant(target):
+                atomic.rename(aside, target)
+                return
+            aside = atomic.swap(aside, target)
+        except OSError as error:
+            if error.errno not in _LOST_PLACE:
+                raise
+    version = version_in(layout, kind, aside)
+    if version is not None:
+        _discard_version(layout, kind, aside, version)
+
+
+def _age(layout: Layout, kind: Kind, path: Path) -> float:
+    """Rank what a folder holds: nothing, versions in their order, foreign files above all."""
+    if vacant(path):
+        return -1
+    version = version_in(layout, kind, path)
+    return math.inf if version is None else version
 
 
 def withdraw_stale_quarantine(layout: Layout) -> None:
@@ -169,7 +198,7 @@ def withdraw_stale_quarantine(layout: Layout) -> None:
     """
     target, versions = layout.target("rejected"), layout.versions()
     version = None if vacant(target) else version_in(layout, "rejected", target)
-    newest = load(Manifest, layout.run(versions[-1]).commit)
+    newest = _manifest(layout, versions[-1])
     if version is None or newest is None or version == len(versions) - 1:
         return
     if not holds(layout.location, newest.files("data")):
@@ -177,14 +206,11 @@ def withdraw_stale_quarantine(layout: Layout) -> None:
     aside = layout.temp / f"publish-{uuid.uuid4().hex}"
     with suppress(FileNotFoundError):  # another driver was faster
         atomic.rename(target, aside)
-        if version_in(layout, "rejected", aside) == version:
-            _discard_version(layout, "rejected", aside, version)
-        else:
-            atomic.rename(aside, target)  # a newer one came since we looked
+        _give_way(layout, "rejected", aside, version)
 
 
 def _discard_version(layout: Layout, kind: Kind, path: Path, version: int) -> None:
-    manifest = load(Manifest, layout.run(layout.versions()[version]).commit)
+    manifest = _manifest(layout, layout.versions()[version])
     if manifest is not None:
         discard(path, manifest.files(kind))
 

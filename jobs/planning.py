@@ -141,10 +141,10 @@ def _training_steps(
         ),
         StepPlan(
             "train",
-            _load_passes(training.data.split),
+            ("training and validation rows into bins",),
             len(parts),
             rows,
-            stored * len(_load_passes(training.data.split)),
+            stored,
             memory.training(shape, _boosting(training, rows, resources)),
         ),
     ]
@@ -166,11 +166,6 @@ def _survey_passes(training: Training) -> tuple[str, ...]:
 
 def _needs_cuts(split: Split) -> bool:
     return split.by == "time" and split.cuts is None
-
-
-def _load_passes(split: Split) -> tuple[str, ...]:
-    valid = ("validation rows into bins",) if _share(split.valid) or split.cuts else ()
-    return ("training rows into bins", *valid)
 
 
 def _share(part: float | tuple[str | float, ...]) -> float:

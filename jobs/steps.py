@@ -15,7 +15,7 @@ from engine.bundle import Bundle, load
 from engine.commit import Output, run_key
 from engine.errors import ModelError
 from engine.evaluating import Evaluation
-from engine.execute import Done, peak, reset_peak
+from engine.execute import Done
 from engine.fitting import Prepared, prepare
 from engine.manifest import Manifest
 from engine.preparing import MatrixSource, matrix
@@ -106,7 +106,6 @@ def _fit(context: Context, training: Training, prepared: Prepared) -> Fitted:
     ]
     rows = sum(part.train + part.valid for part in parts)
     context.start("train", rows)
-    session.client.run(reset_peak)
     fitted = fit(
         session.client,
         session.resources,
@@ -123,8 +122,7 @@ def _fit(context: Context, training: Training, prepared: Prepared) -> Fitted:
         checkpoint=context.folder / "checkpoint.txt",
         memory=session.resources.memory,
     )
-    idle = max(session.client.run(peak).values())
-    context.measured["train"] = idle + max(fitted.peak_memory, default=0)
+    context.measured["train"] = max(fitted.peak_memory, default=0)
     context.reporter.step_done({"rounds": fitted.rounds, "best_round": fitted.best_round})
     return fitted
 

@@ -45,7 +45,7 @@ class Ending:
         last: Its last line, ``done``, ``failed`` or ``left``; None when it could not say one.
         status: Exit status, minus the signal's number when it died of one.
         killed: Why we killed it, or None.
-        peak: Peak resident bytes.
+        peak: Peak resident bytes of the child and its Dask worker together.
         stderr: The last lines of its standard error.
     """
 
@@ -174,7 +174,7 @@ def _listen(
 
 
 def _take(event: Event, ending: Ending, hear: Callable[[Event], None]) -> None:
-    ending.peak = max(ending.peak, int(event["peak"]))
+    ending.peak = max(ending.peak, int(event["peak"]) + _own())
     if event["kind"] in LAST_WORDS:
         ending.last = event
     else:
@@ -182,15 +182,20 @@ def _take(event: Event, ending: Ending, hear: Callable[[Event], None]) -> None:
 
 
 def _over(process: subprocess.Popen[bytes], bound: int, ending: Ending) -> str | None:
-    """Look at the child's memory; return why it is killed."""
+    """Look at the memory of the child and of this worker; return why the child is killed."""
     try:
-        held = int(psutil.Process(process.pid).memory_info().rss)
+        held = int(psutil.Process(process.pid).memory_info().rss) + _own()
     except psutil.Error:  # it has just ended
         return None
     ending.peak = max(ending.peak, held)
     if bound and held > bound:
-        return f"it held {_mib(held)}, its bound is {_mib(bound)}"
+        return f"it and its worker held {_mib(held)}, their bound is {_mib(bound)}"
     return None
+
+
+def _own() -> int:
+    """Return the resident bytes of this Dask worker: child and worker share one limit."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def _given_up(silence: Silence, frozen: float, unwanted: Callable[[], bool]) -> str | None:

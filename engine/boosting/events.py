@@ -41,7 +41,7 @@ class Fitted:
         best_round: Trees in the model: the best round with early stopping, else the last.
         rounds: Rounds that were boosted.
         history: Validation metrics of each round, keys such as ``valid_log_loss``.
-        peak_memory: Peak resident bytes of each rank's process.
+        peak_memory: Peak resident bytes of each rank's process and its Dask worker together.
         importance: Total gain of each feature, in the order of the matrix.
     """
 

@@ -24,7 +24,7 @@ TICK = 0.5
 """Seconds between two looks at whether the user has cancelled."""
 
 QUIET_SECONDS = 10.0
-"""How long a worker may take to end a child that is not wanted any more."""
+"""How long a worker may take at most to end a child that is not wanted any more."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,13 @@ class Gang:
         boosted = outcomes[0].boosted if 0 in outcomes else None
         if boosted is None:
             raise self._cause(outcomes)
+        digests = {rank: o.boosted.digest for rank, o in outcomes.items() if o.boosted}
+        if odd := sorted(rank for rank in digests if digests[rank] != boosted.digest):
+            raise TrainingFailed(
+                "the ranks ended with different models",
+                where=", ".join(f"rank {rank} on {self.workers[rank]}" for rank in odd),
+                hint="different machines or builds of LightGBM? report it with the versions",
+            )
         return self._result(boosted)
 
     def _result(self, boosted: Boosted) -> Fitted:
@@ -222,5 +229,5 @@ class Gang:
                     self.attempt,
                     workers=[worker],
                     on_error="ignore",
-                    callback_timeout=QUIET_SECONDS,
+                    callback_timeout=min(QUIET_SECONDS, self.orders.timeouts.leave),
                 )

@@ -61,6 +61,7 @@ class Hub:
         self._silences = [Silence() for _ in range(ranks)]
         self._said: dict[int, tuple[str, Any]] = {}
         self._gone: set[int] = set()
+        self._loss: _Message | None = None
         self._listener = Listener(address, "AF_INET", backlog=max(16, ranks))
         self._thread = threading.Thread(target=self._run, name="hub", daemon=True)
         threading.Thread(target=self._accept, name="hub-accept", daemon=True).start()
@@ -119,6 +120,8 @@ class Hub:
             case ("hello",):
                 assert connection is not None
                 self._connections[rank] = connection
+                if self._loss is not None:  # it came too late to hear it with the others
+                    self._tell(rank, self._loss)
             case ("say", stage, payload):
                 self._said[rank] = (stage, payload)
                 if len(self._said) == self._ranks:
@@ -143,12 +146,14 @@ class Hub:
 
     def _lose(self, rank: int, reason: str) -> None:
         self._gone.add(rank)
-        self._tell_all(("lost", rank, reason))
+        self._loss = self._loss or ("lost", rank, reason)
+        self._tell_all(self._loss)
 
     def _tell_all(self, message: _Message) -> None:
         # Rank 0 last: when it hears of a loss it ends its process, and the hub with it.
         for rank in sorted(set(self._connections) - self._gone, reverse=True):
-            try:
-                self._connections[rank].send(message)
-            except OSError:  # its reader sees the end of the connection and says so
-                continue
+            self._tell(rank, message)
+
+    def _tell(self, rank: int, message: _Message) -> None:
+        with suppress(OSError):  # its reader sees the end of the connection and says so
+            self._connections[rank].send(message)

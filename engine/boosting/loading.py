@@ -1,14 +1,17 @@
-"""A rank's rows, streamed into LightGBM's binned storage: one byte a cell, read once.
+"""A rank's rows, streamed into LightGBM's binned storage: one byte a cell.
 
 LightGBM asks a `lightgbm.Sequence` strictly in order when bins are given by a reference dataset,
-and pushes what it gets without a copy (float32, C order). A thread reads one partition ahead, so
-decoding goes on while LightGBM bins.
+and pushes what it gets without a copy (float32, C order). Training and validation rows are binned
+side by side, so that a source can read a partition once for both; a thread reads one partition
+ahead, so that decoding goes on while LightGBM bins.
 """
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +23,11 @@ from engine.boosting.source import Rows, RowSource, ShardPart
 from engine.errors import InputChanged, MillraceError, TrainingFailed
 
 Progress = Callable[[int], None]
-"""Called with the rows of each partition that has been read."""
+"""Called with the rows of each partition that has been binned."""
 
 
 @dataclass(frozen=True)
-class Shard:
+class Binned:
     """The rows of one rank that belong to one part.
 
     Attributes:
@@ -37,100 +40,129 @@ class Shard:
 
 
 def load(
-    source: RowSource,
-    shard: Sequence[ShardPart],
-    part: str,
-    reference: Any,
-    progress: Progress,
-) -> Shard:
-    """Stream the rows of one part into bins.
+    source: RowSource, shard: Sequence[ShardPart], reference: Any, progress: Progress
+) -> tuple[Binned, Binned]:
+    """Stream a rank's rows into bins.
+
+    After an error the reading thread stays behind; the rank's process ends then.
 
     Args:
         source: Reads partitions.
         shard: The rank's partitions.
-        part: ``train`` or ``valid``.
         reference: Dataset that holds the bins.
         progress: Called after each partition.
+
+    Returns:
+        Training and validation rows.
 
     Raises:
         InputChanged: A partition has other rows than were counted.
         MillraceError: What the source raised.
     """
-    counted = [(entry, entry.train if part == "train" else entry.valid) for entry in shard]
-    wanted = [(entry, rows) for entry, rows in counted if rows]
-    y = np.empty(sum(rows for _, rows in wanted), np.float32)
-    if not wanted:
-        return Shard(None, y)
-    with ThreadPoolExecutor(1, "read-ahead") as pool:
-        stream = _ahead(pool, source, [entry for entry, _ in wanted], part)
-        feed = _Feed(stream, y, progress)
-        sequences = [_sequence(feed, entry, rows) for entry, rows in wanted]
-        data = lightgbm().Dataset(sequences, reference=reference, params=dict(reference.params))
-        data.construct()
-    return Shard(data.set_label(y), y)
+    train = _Feed([entry.train for entry in shard], progress)
+    valid = _Feed([entry.valid for entry in shard], progress)
+    reader = threading.Thread(target=_read_all, args=(source, shard, train, valid), daemon=True)
+    reader.start()
+
+    def beside() -> Binned:
+        try:
+            return _binned(valid, reference)
+        except BaseException as error:  # or training rows wait for ever for a reader that waits
+            train.put(error)  # for us
+            raise
+
+    other = ThreadPoolExecutor(1, "valid").submit(beside)
+    return _binned(train, reference), other.result()
 
 
-def _ahead(
-    pool: ThreadPoolExecutor, source: RowSource, parts: Sequence[ShardPart], part: str
-) -> Iterator[Rows]:
-    """Yield the rows of each partition while the next is being read."""
-    waiting: Future[Rows] = pool.submit(_read, source, parts[0], part)
-    for following in [*parts[1:], None]:
-        rows = waiting.result()
-        if following is not None:
-            waiting = pool.submit(_read, source, following, part)
-        yield rows
-        del rows  # or it would live until the next one has come
+class _Feed:
+    """Hands the rows of one part from the reading thread to LightGBM, and keeps their labels.
+
+    Args:
+        counts: Rows of each partition.
+        progress: Called when a partition has been handed over.
+    """
+
+    def __init__(self, counts: Sequence[int], progress: Progress) -> None:
+        """Make room for the labels."""
+        self.counts = [count for count in counts if count]
+        self.y = np.empty(sum(counts), np.float32)
+        # The next partition may be read once the one before it has been taken: two at a time.
+        self.wanted = threading.Semaphore(1)
+        self._handed: queue.SimpleQueue[Rows | BaseException] = queue.SimpleQueue()
+        self._filled, self._progress = 0, progress
+
+    def put(self, rows: Rows | BaseException) -> None:
+        """Hand over a partition, or why there are no more."""
+        self._handed.put(rows)
+
+    def take(self, count: int) -> npt.NDArray[np.float32]:
+        """Return the next matrix, shape (count, features)."""
+        rows = self._handed.get()
+        self.wanted.release()
+        if isinstance(rows, BaseException):
+            raise rows
+        self.y[self._filled : self._filled + count] = rows.y
+        self._filled += count
+        self._progress(count)
+        return np.ascontiguousarray(rows.x, np.float32)
 
 
-def _read(source: RowSource, entry: ShardPart, part: str) -> Rows:
+def _read_all(source: RowSource, shard: Sequence[ShardPart], train: _Feed, valid: _Feed) -> None:
     try:
-        return source.read(entry.partition, part)
+        for entry, part, count in _pieces(shard):
+            feed = train if part == "train" else valid
+            feed.wanted.acquire()
+            feed.put(_read(source, entry, part, count))
+    except MillraceError as error:
+        train.put(error)
+        valid.put(error)
+
+
+def _pieces(shard: Sequence[ShardPart]) -> Iterator[tuple[ShardPart, str, int]]:
+    """Yield what is to be read: both parts of a partition, one right after the other."""
+    for entry in shard:
+        for part, count in (("train", entry.train), ("valid", entry.valid)):
+            if count:
+                yield entry, part, count
+
+
+def _read(source: RowSource, entry: ShardPart, part: str, count: int) -> Rows:
+    place = f"partition {entry.partition.index}"
+    try:
+        rows = source.read(entry.partition, part)
     except MillraceError:
         raise
     except BaseException as error:  # a panic in Polars is a BaseException
         what = f"a partition cannot be read: {type(error).__name__}: {error}"
-        raise TrainingFailed(what, where=_place(entry)) from error
+        raise TrainingFailed(what, where=place) from error
+    if len(rows.y) != count or len(rows.x) != count:
+        raise InputChanged(
+            f"a partition has {len(rows.y):,} {part} rows, {count:,} were counted before",
+            where=place,
+            hint="run the job again: its input has changed since it was prepared",
+        )
+    return rows
 
 
-@dataclass
-class _Feed:
-    """Hands out rows in order and keeps their labels."""
-
-    stream: Iterator[Rows]
-    y: npt.NDArray[np.float32]
-    progress: Progress
-    filled: int = 0
-
-    def take(self, entry: ShardPart, expected: int) -> npt.NDArray[np.float32]:
-        """Return the next matrix, shape (expected, features)."""
-        rows = next(self.stream)
-        if len(rows.y) != expected or len(rows.x) != expected:
-            raise InputChanged(
-                f"a partition has {len(rows.y):,} rows, {expected:,} were counted before",
-                where=_place(entry),
-                hint="run the job again: its input has changed since it was prepared",
-            )
-        self.y[self.filled : self.filled + expected] = rows.y
-        self.filled += expected
-        self.progress(expected)
-        return np.ascontiguousarray(rows.x, np.float32)
+def _binned(feed: _Feed, reference: Any) -> Binned:
+    if not feed.counts:
+        return Binned(None, feed.y)
+    parts = [_part(feed, count) for count in feed.counts]
+    data = lightgbm().Dataset(parts, reference=reference, params=dict(reference.params))
+    return Binned(data.construct().set_label(feed.y), feed.y)
 
 
-def _sequence(feed: _Feed, entry: ShardPart, rows: int) -> Any:
-    """Return one partition as what LightGBM reads from; defined late, as its base class is."""
+def _part(feed: _Feed, count: int) -> Any:
+    """Return a partition as what LightGBM reads from; defined late, as its base class is."""
 
     class Part(lightgbm().Sequence):  # type: ignore[misc]
-        batch_size = rows
+        batch_size = count
 
         def __len__(self) -> int:
-            return rows
+            return count
 
         def __getitem__(self, index: slice) -> npt.NDArray[np.float32]:
-            return feed.take(entry, rows)
+            return feed.take(count)
 
     return Part()
-
-
-def _place(entry: ShardPart) -> str:
-    return f"partition {entry.partition.index}"

@@ -13,6 +13,7 @@ import os
 import pickle
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -23,7 +24,7 @@ from engine.boosting.council import LABELS, PORTS, Decisions, Labels
 from engine.boosting.hub import Hub
 from engine.boosting.labels import LabelCounts
 from engine.boosting.link import HUB_RANK, Alone, Council, Link
-from engine.boosting.loading import Shard, load
+from engine.boosting.loading import Binned, load
 from engine.boosting.native import lightgbm
 from engine.boosting.rounds import Rounds
 from engine.boosting.source import RowSource
@@ -51,7 +52,7 @@ class Rank:
         """Keep all."""
         self._work, self._voice = work, voice
         self._held = tuple(socket.socket(fileno=number) for number in sockets)
-        self._read = 0
+        self._read, self._counting = 0, threading.Lock()
         self._hub: Hub | None = None
 
     def run(self) -> Boosted:
@@ -88,18 +89,15 @@ class Rank:
             self._hub = Hub(address, work.key, len(work.places), decisions, work.timeouts)
         return Link(address, work.key, work.rank, work.timeouts, self._leave)
 
-    def _load(self, source: RowSource) -> tuple[Shard, Shard]:
+    def _load(self, source: RowSource) -> tuple[Binned, Binned]:
         work = self._work
         params = dataset_params(work.goal.params, work.sample_rows)
         reference = load_bins(work.bins, params)
-        train, valid = (
-            load(source, work.shard, part, reference, self._tell_rows)
-            for part in ("train", "valid")
-        )
-        return train, valid
+        return load(source, work.shard, reference, self._tell_rows)
 
     def _tell_rows(self, rows: int) -> None:
-        self._read += rows
+        with self._counting:  # training and validation rows are binned side by side
+            self._read += rows
         self._voice.tell("loading", rows=self._read)
 
     def _tell_round(self, number: int, metrics: Mapping[str, float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from engine.boosting import checkpoint
 from engine.boosting.council import ROUND, RoundScores, Verdict, scores
 from engine.boosting.link import Council
-from engine.boosting.loading import Shard
+from engine.boosting.loading import Binned
 from engine.boosting.native import lightgbm
 from engine.boosting.params import network, without_network
 from engine.boosting.work import Boosted, Work
@@ -37,8 +38,8 @@ class Rounds:
     """
 
     work: Work
-    train: Shard
-    valid: Shard
+    train: Binned
+    valid: Binned
     council: Council
     tell: Callable[[int, Mapping[str, float]], None]
     history: list[dict[str, float]] = field(default_factory=list)
@@ -59,7 +60,8 @@ class Rounds:
         gain = booster.feature_importance("gain", iteration=kept).tolist()
         if self.work.places[1:]:
             booster.free_network()
-        return Boosted(model, kept, rounds, self.history, gain)
+        digest = hashlib.sha256(model.encode()).hexdigest()
+        return Boosted(model, digest, kept, rounds, self.history, gain)
 
     def _booster(self) -> Any:
         places = [(place.host, place.port) for place in self.work.places]

@@ -43,7 +43,7 @@ class Outcome:
         boosted: The model; its text only from rank 0. None when there is none.
         error: Why there is none.
         left: Whether it only left because another rank was lost.
-        peak: Peak resident bytes of the child.
+        peak: Peak resident bytes of the child and its Dask worker together.
     """
 
     rank: int
@@ -156,7 +156,7 @@ class _Teller:
 def _outcome(work: Work, ending: Ending) -> Outcome:
     match ending.last or {"kind": None}:
         case {"kind": "done", **said}:
-            fields = ("model", "best_round", "rounds", "history", "importance")
+            fields = ("model", "digest", "best_round", "rounds", "history", "importance")
             boosted = Boosted(**{name: said[name] for name in fields})
             return Outcome(work.rank, boosted, peak=ending.peak)
         case {"kind": "failed", "error": packed}:

@@ -101,7 +101,8 @@ class Boosted:
     """What a rank ends with; equal on all ranks.
 
     Attributes:
-        model: Model text, cut to the best round.
+        model: Model text, cut to the best round; on its way to the client only from rank 0.
+        digest: SHA-256 of the model text.
         best_round: Trees in it.
         rounds: Rounds that were boosted.
         history: Validation metrics of each round.
@@ -109,6 +110,7 @@ class Boosted:
     """
 
     model: str
+    digest: str
     best_round: int
     rounds: int
     history: list[dict[str, float]] = field(default_factory=list)

@@ -16,7 +16,7 @@ from engine.predict.columns import (
     round_down,
 )
 from engine.predict.trees import Tree
-from engine.predict.walk import Masked
+from engine.predict.walk import TOGETHER, Masked
 
 Array = npt.NDArray[Any]
 
@@ -37,10 +37,11 @@ def mask_tree(tree: Tree, columns: ColumnIndex, dtype: Any) -> MaskedTree:
     masks, order = _left_to_right(tree, int(np.iinfo(dtype).max))
     column, mask, coded = columns.of(tree), np.array(masks, dtype), categorical(tree)
     code = np.unique(column[coded])
+    spare = (0, -int((~coded).sum()) % TOGETHER)  # nodes that rule out no leaf
     return MaskedTree(
-        column[~coded],
-        round_down(tree.threshold[~coded]),
-        mask[~coded],
+        np.pad(column[~coded], spare),
+        np.pad(round_down(tree.threshold[~coded]), spare),
+        np.pad(mask[~coded], spare, constant_values=np.iinfo(dtype).max),
         code,
         [_table(tree, np.flatnonzero(coded & (column == c)), mask) for c in code],
         tree.leaf[order],

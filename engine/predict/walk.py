@@ -29,6 +29,7 @@ from numba.extending import intrinsic
 Array = npt.NDArray[Any]
 
 BLOCK = 128  # rows: 31 columns take 16 KiB
+TOGETHER = 4  # nodes per pass over a block, fewer loads and stores; trees are filled up to this
 LANES = 16  # rows walked side by side, which hides the latency of a step
 # LightGBM's kZeroThreshold, 1e-35f (include/LightGBM/meta.h): what is nearer to zero is zero.
 ZERO = np.float32(1e-35)
@@ -116,10 +117,15 @@ def _add_masked(
     """Add tree t to ``total`` (BLOCK,); ``left`` (BLOCK,) holds the leaves not yet ruled out."""
     for r in range(BLOCK):
         left[r] = ones
-    for i in range(trees.node_first[t], trees.node_first[t + 1]):
-        values, threshold, mask = numbers[trees.column[i]], trees.threshold[i], trees.mask[i]
+    for i in range(trees.node_first[t], trees.node_first[t + 1], TOGETHER):
+        x0, t0, m0 = numbers[trees.column[i]], trees.threshold[i], trees.mask[i]
+        x1, t1, m1 = numbers[trees.column[i + 1]], trees.threshold[i + 1], trees.mask[i + 1]
+        x2, t2, m2 = numbers[trees.column[i + 2]], trees.threshold[i + 2], trees.mask[i + 2]
+        x3, t3, m3 = numbers[trees.column[i + 3]], trees.threshold[i + 3], trees.mask[i + 3]
         for r in range(BLOCK):
-            left[r] &= ones if values[r] <= threshold else mask
+            first_two = (ones if x0[r] <= t0 else m0) & (ones if x1[r] <= t1 else m1)
+            last_two = (ones if x2[r] <= t2 else m2) & (ones if x3[r] <= t3 else m3)
+            left[r] &= first_two & last_two
     for i in range(trees.table_first[t], trees.table_first[t + 1]):
         chosen, width, offset = codes[trees.code[i]], trees.width[i], trees.offset[i]
         for r in range(BLOCK):

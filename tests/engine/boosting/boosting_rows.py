@@ -79,8 +79,13 @@ class Drawn:
             case "abort":
                 os.abort()
             case "memory":
-                self._ballast = np.ones(400 * 2**20, np.uint8)  # type: ignore[misc]
+                ballast = np.ones(400 * 2**20, np.uint8)
+                time.sleep(5 + 0 * int(ballast[-1]))
+            case "kill worker":
+                os.kill(os.getppid(), signal.SIGKILL)
                 time.sleep(5)
+            case "stop worker":
+                os.kill(os.getppid(), signal.SIGSTOP)
             case "error":
                 raise InputError("the file is damaged", where="x.parquet")
             case "bug":
@@ -94,3 +99,11 @@ class Drawn:
     def sample(self, count: int, rows: int = 2_000) -> np.ndarray:
         every = np.concatenate([self.all_rows(i).x[: self.rows - self.valid] for i in range(count)])
         return every[:: max(1, len(every) // rows)].copy()
+
+
+class OneClass(Drawn):
+    """Rows that are all positive."""
+
+    def all_rows(self, index: int) -> Rows:
+        rows = super().all_rows(index)
+        return Rows(rows.x, np.ones_like(rows.y))

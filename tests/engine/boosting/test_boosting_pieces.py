@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.boosting.checkpoint import Checkpoint, read, write
+from engine.boosting.labels import LabelCounts, refuse_bad
+from engine.boosting.shards import shards
+from engine.boosting.silence import LONGEST_STEP, Silence
+from engine.boosting.source import ShardPart
+from engine.boosting.stopping import Stopping
+from engine.errors import ContractRefused, ModelError
+from engine.plan import Partition
+
+
+def _parts(rows: list[tuple[int, int]]) -> list[ShardPart]:
+    return [ShardPart(Partition(i, (), a + b, 0, 0, 0), a, b) for i, (a, b) in enumerate(rows)]
+
+
+counts = st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 300)), min_size=1, max_size=40)
+
+
+@given(counts, st.integers(1, 8))
+def test_shards_are_runs_of_all_parts_and_each_can_train(
+    rows: list[tuple[int, int]], workers: int
+) -> None:
+    parts = _parts(rows)
+    trainable = sum(part.train > 0 for part in parts)
+    if not trainable:
+        with pytest.raises(ContractRefused, match="no training rows"):
+            shards(parts, workers)
+        return
+    cut = shards(parts, workers)
+    assert [part for shard in cut for part in shard] == [p for p in parts if p.train or p.valid]
+    assert all(any(part.train for part in shard) for shard in cut)
+    assert len(cut) == min(workers, trainable)
+
+
+def test_shards_are_balanced_by_rows() -> None:
+    cut = shards(_parts([(100, 0)] * 5 + [(10, 0)] * 50), 2)
+    assert [sum(part.train for part in shard) for shard in cut] == [500, 500]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.integers(1, 10), st.booleans())
+def test_stopping_is_as_in_lightgbm(values: list[float], patience: int, more: bool) -> None:
+    # lightgbm.callback.early_stopping: stop when `iteration - best_iteration >= stopping_rounds`.
+    metric = "auc" if more else "rmse"
+    stopping = Stopping(metric, patience)
+    for place, value in enumerate(values):
+        seen = values[: place + 1]
+        best = seen.index(max(seen) if more else min(seen))
+        assert stopping.stop(place + 1, value) == (place - best >= patience)
+        assert stopping.best_round == best + 1
+        if place - best >= patience:
+            return
+
+
+def test_without_patience_nothing_stops() -> None:
+    stopping = Stopping("rmse", None)
+    assert not any(stopping.stop(i + 1, float(i)) for i in range(100))
+    assert stopping.best_round == 1
+
+
+def _counts(*labels: float) -> LabelCounts:
+    return LabelCounts.of(np.array(labels, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "said"),
+    [
+        ("binary", (0, 1, np.nan), "1 labels are missing"),
+        ("regression", (0.5, np.inf, -np.inf), "2 infinite"),
+        ("binary", (0, 1, 2), "1 of 3 labels are neither"),
+        ("binary", (1, 1), "all 2 labels are 1"),
+        ("binary", (0, 0, 0), "all 3 labels are 0"),
+    ],
+)
+def test_bad_labels_are_counted(task: str, labels: tuple[float, ...], said: str) -> None:
+    with pytest.raises(ContractRefused, match=said):
+        refuse_bad("train", task, _counts(*labels))
+
+
+def test_good_labels_pass() -> None:
+    refuse_bad("train", "binary", _counts(0) + _counts(1))
+    refuse_bad("valid", "binary", _counts(1))
+    refuse_bad("train", "regression", _counts(3.5, 3.5))
+
+
+def test_a_checkpoint_comes_back_and_damage_is_seen(tmp_path: Path) -> None:
+    file, first, second = tmp_path / "c", Checkpoint(1, 9, "tree ä\n"), Checkpoint(2, 9, "trees\n")
+    write(file, first)
+    assert read(file) == first
+    write(file, second)
+    assert read(file) == second
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
+    whole = file.read_bytes()
+    for bad in (whole[:-1], whole.replace(b"trees", b"treez"), b"", b"{}\n", b"[1]\nx"):
+        file.write_bytes(bad)
+        with pytest.raises(ModelError):
+            read(file)
+
+
+def test_time_asleep_is_not_silence() -> None:
+    now = 0.0
+    silence = Silence(lambda: now)
+    now = 3600.0  # we were stopped
+    assert silence.seconds() == LONGEST_STEP
+    now += 1
+    assert silence.seconds() == LONGEST_STEP + 1
+    silence.broken()
+    assert silence.seconds() == 0
