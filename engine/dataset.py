@@ -16,7 +16,7 @@ from engine.errors import InputError
 from engine.expression import result_type
 from engine.formats import format_named, guess
 from engine.formats.format import FileInfo
-from engine.plan import TARGET_BYTES, Partition, RowGroup, partitions
+from engine.plan import Partition, RowGroup, partitions, target_bytes
 from engine.schema import common_schema
 from engine.source import Source
 from engine.storage import InputFile, list_files
@@ -118,9 +118,15 @@ class Dataset:
                 first += chunk.rows
         return groups
 
-    def partitions(self, columns: Sequence[str], target: int = TARGET_BYTES) -> list[Partition]:
-        """Cut the data set into partitions of about ``target`` decoded bytes of these columns."""
-        return partitions(self.row_groups(columns), target)
+    def partitions(self, columns: Sequence[str], target: int | None = None) -> list[Partition]:
+        """Cut the data set into partitions.
+
+        Args:
+            columns: Columns that will be read.
+            target: Decoded bytes to aim at; by `engine.plan.target_bytes` when left out.
+        """
+        groups = self.row_groups(columns)
+        return partitions(groups, target or target_bytes(sum(group.decoded for group in groups)))
 
     def fingerprint(self) -> str:
         """Return a digest of listing, metadata, filter and contract: equal means equal rows."""

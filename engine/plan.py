@@ -20,8 +20,19 @@ MIB = 2**20
 TARGET_BYTES = 64 * MIB
 """Decoded bytes that a partition aims at (DESIGN section 4)."""
 
+_SPREAD = 32
+"""Data too small for this many partitions of that size are cut finer, to keep many cores busy."""
+
+_FINEST_BYTES = 16 * MIB
+"""Not finer than this: a task costs Dask some milliseconds."""
+
 SMALLEST_BYTES = 4 * MIB
 """A plan that does not fit with partitions of this size is refused."""
+
+
+def target_bytes(decoded: int) -> int:
+    """Return the partition size to aim at, from the decoded bytes of the whole data set."""
+    return max(_FINEST_BYTES, min(TARGET_BYTES, decoded // _SPREAD))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from engine import memory
 from engine.dataset import Dataset
 from engine.formats.parquet import fixed_width
 from engine.memory import Boosting, Shape
-from engine.plan import SMALLEST_BYTES, TARGET_BYTES, Partition, Plan, StepPlan
+from engine.plan import SMALLEST_BYTES, Partition, Plan, StepPlan, target_bytes
 from engine.registry import open_model
 from engine.split import Split
 from jobs import workload
@@ -105,22 +105,29 @@ def _fitting(
     limit: int,
     steps: Callable[[Sequence[Partition]], list[StepPlan]],
 ) -> tuple[Sequence[Partition], list[StepPlan]]:
-    """Cut partitions of 64 MiB, or of half that and so on until the steps fit the limit.
+    """Cut partitions of the standard size, or of half that and so on until the steps fit the limit.
 
     Bins of all rows do not shrink with partitions: the largest size that fits is taken, the
     standard size when none does.
     """
-    standard: tuple[Sequence[Partition], list[StepPlan]] | None = None
-    size = TARGET_BYTES
-    while size >= SMALLEST_BYTES:
-        parts = dataset.partitions(columns, size)
-        planned = steps(parts)
-        standard = standard or (parts, planned)
-        if all(step.peak <= limit for step in planned):
-            return parts, planned
+    size = target_bytes(sum(group.decoded for group in dataset.row_groups(columns)))
+    standard = parts, planned = _planned(dataset, columns, size, steps)
+    while not all(step.peak <= limit for step in planned):
         size //= 2
-    assert standard is not None
-    return standard
+        if size < SMALLEST_BYTES:
+            return standard
+        parts, planned = _planned(dataset, columns, size, steps)
+    return parts, planned
+
+
+def _planned(
+    dataset: Dataset,
+    columns: Sequence[str],
+    size: int,
+    steps: Callable[[Sequence[Partition]], list[StepPlan]],
+) -> tuple[Sequence[Partition], list[StepPlan]]:
+    parts = dataset.partitions(columns, size)
+    return parts, steps(parts)
 
 
 def _training_steps(

@@ -130,12 +130,10 @@ class Predictor:
             result: Scores = self._booster.predict(x, num_threads=self._threads)
             return result
         scores = self._scores(x)
-        linked = scores if self._link is None else self._linked(scores)
-        return linked if self.outputs > 1 else linked[:, 0]
-
-    def _linked(self, scores: Scores) -> Scores:
-        with np.errstate(over="ignore"):
-            return self._link(scores / self._iterations)
+        if self._link is not None:
+            with np.errstate(over="ignore"):
+                scores = self._link(scores / self._iterations)
+        return scores if self.outputs > 1 else scores[:, 0]
 
     def _scores(self, x: Rows) -> Scores:
         """Return raw scores (n, outputs)."""

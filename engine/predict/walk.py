@@ -72,9 +72,9 @@ class Walked(NamedTuple):
     child: Array  # uint32: the left child; the right one follows it
     value: Array  # float64, leaves only
     coded: Array  # bool: the node looks for a category code in its bit set
-    word_first: Array  # int64, into bits
-    words: Array  # int32, length of the bit set
-    bits: Array  # uint32
+    word_first: Array  # uint32, into bits
+    words: Array  # uint32, length of the bit set
+    bits: Array  # uint32; an empty word follows each set
 
 
 def _lowest_bit_by_llvm(_context: Any, word: Any) -> Any:
@@ -155,26 +155,30 @@ def _add_walked(numbers: Array, trees: Walked, t: int, at: Array, total: Array) 
 
 
 @njit(nogil=True)
-def _add_coded(numbers: Array, codes: Array, trees: Walked, t: int, total: Array) -> None:
-    """Add tree t, which has categorical nodes, to ``total``."""
-    for r in range(BLOCK):
-        node, child = trees.root[t], np.uint32(0)
-        while True:
-            column = trees.column[node]
-            if trees.coded[node]:
-                code = codes[column, r]
-                word = code >> 5
-                right = word >= trees.words[node]
-                if not right:
+def _add_coded(
+    numbers: Array, codes: Array, trees: Walked, t: int, at: Array, total: Array
+) -> None:
+    """Add tree t, which has categorical nodes, to ``total``; ``at`` as in ``_add_walked``."""
+    for start in range(0, BLOCK, LANES):
+        for r in range(LANES):
+            at[r] = trees.root[t]
+        moved = np.uint32(1)
+        while moved:
+            moved = np.uint32(0)
+            for r in range(LANES):
+                node = at[r]
+                column, row = trees.column[node], np.uint32(start + r)
+                if trees.coded[node]:
+                    code = codes[column, row]
+                    word = min(np.uint32(code >> 5), trees.words[node])  # the last word is empty
                     bits = trees.bits[trees.word_first[node] + word]
-                    right = (bits >> np.uint32(code & 31)) & np.uint32(1) == 0
-            else:
-                right = not (numbers[column, r] <= trees.threshold[node])
-            child = np.uint32(trees.child[node] + np.uint32(right))
-            if child == node:
-                break
-            node = child
-        total[r] += trees.value[node]
+                    right = ~(bits >> np.uint32(code & 31)) & np.uint32(1)
+                else:
+                    right = np.uint32(not (numbers[column, row] <= trees.threshold[node]))
+                at[r] = np.uint32(trees.child[node] + right)
+                moved |= node ^ at[r]
+        for r in range(LANES):
+            total[start + r] += trees.value[at[r]]
 
 
 def _score(
@@ -211,7 +215,7 @@ def _score(
             elif kind[t] == WALKED:
                 _add_walked(numbers, walked, i, at, total)
             else:
-                _add_coded(numbers, codes, walked, i, total)
+                _add_coded(numbers, codes, walked, i, at, total)
         for k in range(outputs):
             for r in range(rows):
                 out[start + r, k] = totals[k, r]
@@ -230,7 +234,7 @@ def _signature() -> Any:
         types.NamedTuple(_flat(i64, i32, f32, u, i64, i32, i32, i64, u, i64, f64), Masked)
         for u in (u32, u64)
     )
-    walked = types.NamedTuple(_flat(u32, u32, f32, u32, f64, flag, i64, i32, u32), Walked)
+    walked = types.NamedTuple(_flat(u32, u32, f32, u32, f64, flag, u32, u32, u32), Walked)
     x = types.Array(f32, 2, "C", readonly=True)
     order = _flat(types.uint8, i32)
     return types.void(x, columns, *order, narrow, wide, walked, types.Array(f64, 2, "C"))

@@ -67,12 +67,14 @@ def join_walked(trees: list[WalkedTree], zero: int) -> Walked:
         child,
         value,
         scattered(False, joined([categorical(tree.tree) for tree in trees], np.bool_)),
-        scattered(0, offsets(sets)[:-1]),
-        scattered(0, np.array([len(words) for words in sets], np.int32)),
+        scattered(0, offsets(sets)[:-1].astype(np.uint32)),
+        scattered(0, np.array([max(len(words) - 1, 0) for words in sets], np.uint32)),
         joined(sets, np.uint32),
     )
 
 
 def _sets(tree: Tree) -> list[npt.NDArray[np.uint32]]:
-    flags = categorical(tree).tolist()
-    return [codes_of(tree, n) if flag else tree.bits[:0] for n, flag in enumerate(flags)]
+    """Return each node's bit set and an empty word, which stands for all greater codes."""
+    nodes = enumerate(categorical(tree).tolist())
+    none = np.empty(0, np.uint32)
+    return [np.append(codes_of(tree, n), np.uint32(0)) if coded else none for n, coded in nodes]

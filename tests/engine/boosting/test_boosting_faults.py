@@ -1,0 +1,192 @@
+"""Ranks and workers that are killed, frozen or too big, while they train."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from boosting_rows import Drawn
+from conftest import rank_processes, wait_until
+from distributed import Client
+
+from cluster.resources import Resources
+from cluster.session import connect
+from cluster.spec import LocalCluster
+from engine.boosting import Fitted, Timeouts, fit
+from engine.errors import RankLost
+
+FAST = Timeouts(beat=0.2, silence=6, frozen=3, answer=20, leave=4)
+PARTS = 6
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with connect(LocalCluster(workers=2, memory="1 GiB")) as session:
+        yield session.client
+
+
+def train(client: Client, source: Drawn, **changes: Any) -> Fitted:
+    call: dict[str, Any] = {"rounds": 20, "memory": 0, "timeouts": FAST} | changes
+    workers = call.pop("workers", 2)
+    return fit(
+        client, Resources(workers, 1, 2**30), source, source.parts(PARTS), source.sample(PARTS),
+        task="binary", params={"num_leaves": 7}, early_stopping=None, metric=None, seed=1,
+        progress=lambda event: None, checkpoint=None, **call,
+    )  # fmt: skip
+
+
+def worker_pids(client: Client) -> set[int]:
+    return set(client.run(os.getpid).values())
+
+
+@pytest.mark.parametrize("at", [1, 4], ids=["rank 0", "rank 1"])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("kill", "SIGKILL"), ("abort", "SIGABRT"), ("stop", "frozen: no sign of life for 3 s")],
+)
+def test_a_rank_that_dies_or_freezes(client: Client, fault: str, said: str, at: int) -> None:
+    pids = worker_pids(client)
+    with pytest.raises(RankLost, match=said) as caught:
+        train(client, Drawn(fault=fault, at=at))
+    assert f"rank {at // 3} on tcp://127.0.0.1:" in caught.value.what
+    assert worker_pids(client) == pids, "the Dask workers must live on"
+    assert train(client, Drawn(), rounds=2).rounds == 2
+
+
+def test_a_rank_that_is_killed_while_it_boosts(client: Client) -> None:
+    def kill_one(event: Any) -> None:
+        if event.kind == "round" and event.round > 5:
+            os.kill(rank_processes()[1].pid, signal.SIGKILL)
+
+    source, pids = Drawn(), worker_pids(client)
+    began = time.monotonic()
+    with pytest.raises(RankLost, match="SIGKILL"):
+        fit(
+            client, Resources(2, 1, 2**30), source, source.parts(PARTS), source.sample(PARTS),
+            task="binary", params={}, rounds=100_000, early_stopping=None, metric=None, seed=1,
+            progress=kill_one, checkpoint=None, memory=0, timeouts=FAST,
+        )  # fmt: skip
+    assert time.monotonic() - began < 30
+    assert worker_pids(client) == pids
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_rank_over_its_memory_bound(client: Client, workers: int) -> None:
+    with pytest.raises(RankLost, match=r"it held \d{3} MiB, its bound is 300 MiB"):
+        train(client, Drawn(fault="memory", at=4), memory=300 * 2**20, workers=workers)
+
+
+@pytest.mark.parametrize("at", [1, 4], ids=["rank 0", "rank 1"])
+def test_a_killed_dask_worker(client: Client, at: int) -> None:
+    with pytest.raises(RankLost, match=f"rank {at // 3} on"):
+        train(client, Drawn(fault="kill worker", at=at))
+    client.wait_for_workers(2, timeout=30)
+    assert train(client, Drawn(), rounds=2).rounds == 2
+
+
+@pytest.mark.parametrize("at", [1, 4], ids=["rank 0", "rank 1"])
+def test_a_frozen_dask_worker(client: Client, at: int, tmp_path: Path) -> None:
+    """The children go on: training ends with the model, unless it is rank 0's worker that has it."""
+    try:
+        source = Drawn(fault="stop worker", at=at, folder=tmp_path)
+        if at == 4:
+            assert train(client, source).rounds == 20
+        else:
+            with pytest.raises(RankLost, match="gave no answer"):
+                train(client, source)
+    finally:
+        os.kill(int((tmp_path / "pid").read_text().split()[1]), signal.SIGCONT)
+    assert wait_until(lambda: not rank_processes(), 10)
+    assert train(client, Drawn(), rounds=2).rounds == 2
+
+
+def test_a_worker_that_is_frozen_from_the_start(client: Client) -> None:
+    pid = max(worker_pids(client))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(RankLost, match="did not answer"):
+            train(client, Drawn(), timeouts=Timeouts(answer=3, leave=2))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert train(client, Drawn(), rounds=2).rounds == 2
+
+
+DRIVER = """
+import sys
+sys.path[:0] = {path!r}
+from boosting_rows import Drawn
+from distributed import Client
+from cluster.resources import Resources
+from engine.boosting import fit
+source = Drawn()
+with Client({address!r}) as client:
+    fit(client, Resources(2, 1, 2**30), source, source.parts(6), source.sample(6), task="binary",
+        params={{}}, rounds=1_000_000, early_stopping=None, metric=None, seed=1,
+        progress=lambda event: None, checkpoint=None, memory=0)
+"""
+
+
+def test_the_death_of_the_driver_ends_its_ranks(client: Client) -> None:
+    address = client.scheduler.address
+    script = DRIVER.format(path=[p for p in sys.path if p], address=address)
+    driver = subprocess.Popen([sys.executable, "-c", script], cwd=Path.cwd())
+    try:
+        assert wait_until(lambda: len(rank_processes()) == 2, 60)
+        time.sleep(1)
+    finally:
+        driver.kill()
+        driver.wait()
+    assert wait_until(lambda: not rank_processes(), 20)
+    assert train(client, Drawn(), rounds=2).rounds == 2
+
+
+def test_the_death_of_a_whole_cluster_ends_its_ranks(tmp_path: Path) -> None:
+    """A driver with a cluster of its own is killed: nothing survives it."""
+    script = f"""
+import sys
+sys.path[:0] = {[p for p in sys.path if p]!r}
+from cluster.session import connect
+from cluster.spec import LocalCluster
+from boosting_rows import Drawn
+from engine.boosting import fit
+if __name__ == "__main__":
+    source = Drawn()
+    with connect(LocalCluster(workers=2, memory="1 GiB")) as session:
+        fit(session.client, session.resources, source, source.parts(6), source.sample(6),
+            task="binary", params={{}}, rounds=1_000_000, early_stopping=None, metric=None, seed=1,
+            progress=lambda event: None, checkpoint=None, memory=0)
+"""
+    file = tmp_path / "driver.py"
+    file.write_text(script)
+    driver = subprocess.Popen([sys.executable, str(file)], cwd=Path.cwd())
+    try:
+        assert wait_until(lambda: len(_ranks_below(driver.pid)) == 2, 60)
+        time.sleep(1)
+        ranks = _ranks_below(driver.pid)
+    finally:
+        driver.kill()
+        driver.wait()
+    gone, alive = psutil.wait_procs(ranks, timeout=60)
+    for process in alive:
+        process.kill()
+    assert (len(gone), alive) == (2, [])
+
+
+def _ranks_below(pid: int) -> list[psutil.Process]:
+    below = []
+    for process in psutil.Process(pid).children(recursive=True):
+        try:
+            below += [process] if "engine.boosting.rank" in process.cmdline() else []
+        except psutil.Error:
+            continue
+    return below
