@@ -14,14 +14,14 @@ from engine.plan import MIB, Partition, Term
 WORKER = 310 * MIB
 """A Dask worker at work on a small partition: Python, distributed, Polars, pyarrow, sketches."""
 
-IDLE = 220 * MIB
+IDLE = 200 * MIB
 """The same worker while it waits for its training process."""
 
 PREDICTOR = 130 * MIB
 """What a worker adds when it predicts: numba, LLVM and the compiled kernel."""
 
-RANK = 160 * MIB
-"""A training child process before its first row: Python, Polars, LightGBM, SciPy."""
+RANK = 125 * MIB
+"""A training child process before its first row: Python, Polars, LightGBM, SciPy, bins."""
 
 FETCHED = 1.2
 """Bytes held for each byte on disk of the row groups that a partition touches, with slack."""
@@ -41,9 +41,9 @@ STATISTIC_ROW = 24
 BIN_CELL = 1
 """Bytes a cell of LightGBM's binned storage up to 256 bins; twice that above."""
 
-BOOST_ROW = 48
+BOOST_ROW = 44
 """Bytes a training row while boosting: score (8), gradient and hessian (8), their ordered copies
-(8), label (4), row indices and partition buffers (12), slack (8)."""
+(8), label (4), row indices and partition buffers (16)."""
 
 VALID_ROW = 40
 """Bytes a validation row while boosting: score (8), label (4), copies for the metric (28)."""

@@ -18,7 +18,7 @@ from engine.errors import MillraceError, OutputRefused
 from engine.manifest import SUCCESS, Kind, Layout, Manifest, StagedFile, load
 
 _LOST_PLACE = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}
-_ROUNDS = 20  # every round more than one means that another process changed the output meanwhile
+_ROUNDS = 20  # a second round means that another process changed the output meanwhile
 
 
 def vacant(path: Path) -> bool:
@@ -168,7 +168,9 @@ def _give_way(layout: Layout, kind: Kind, aside: Path, mine: int) -> None:
     newer in place, so processes that do this at the same time come to an end, at the newest.
     """
     target = layout.target(kind)
-    while _age(layout, kind, aside) > max(mine, _age(layout, kind, target)):
+    for _ in range(_ROUNDS):
+        if _age(layout, kind, aside) <= max(mine, _age(layout, kind, target)):
+            break
         try:
             if vacant(target):
                 atomic.rename(aside, target)

@@ -152,7 +152,9 @@ def _training_steps(
             len(parts),
             rows,
             stored,
-            memory.training(shape, _boosting(training, rows, resources)),
+            memory.training(
+                shape, _boosting(training, rows, max((p.rows for p in parts), default=0), resources)
+            ),
         ),
     ]
     if job.evaluate:
@@ -180,11 +182,16 @@ def _share(part: float | tuple[str | float, ...]) -> float:
     return 1.0 if isinstance(part, tuple) else part
 
 
-def _boosting(training: Training, rows: int, resources: Resources) -> Boosting:
-    """Return the rows of the fullest rank; a share is drawn, so a percent is added."""
+def _boosting(training: Training, rows: int, largest: int, resources: Resources) -> Boosting:
+    """Return the rows of the fullest rank.
+
+    A share is drawn, so a percent is added; ranks get whole partitions, so one may have half of one
+    more than its part.
+    """
     split, params = training.data.split, training.spec.lightgbm_params
     test = split.test if isinstance(split.test, float) and split.test else 0.0
-    used = min(1.0, 1.01 - test) * rows / resources.workers
+    uneven = largest // 2 if resources.workers > 1 else 0
+    used = min(1.0, 1.01 - test) * rows / resources.workers + uneven
     valid = used * min(1.0, _share(split.valid)) if not isinstance(split.valid, tuple) else 0
     return Boosting(
         rows=int(used),

@@ -38,6 +38,12 @@ class Binned:
     data: Any
     y: npt.NDArray[np.float32]
 
+    def without_labels(self) -> Binned:
+        """Return the same bins; LightGBM has its own copy of the labels, ours are let go."""
+        if self.data is not None:
+            self.data.label = None
+        return Binned(self.data, self.y[:0].copy())
+
 
 def load(
     source: RowSource, shard: Sequence[ShardPart], reference: Any, progress: Progress

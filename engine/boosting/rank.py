@@ -67,6 +67,7 @@ class Rank:
         council = self._council()
         train, valid = self._load(source)
         council.say(LABELS, Labels(LabelCounts.of(train.y), LabelCounts.of(valid.y)))
+        train = train.without_labels()
         # All ports are given free before anybody listens: a peer that connected to the socket
         # that only kept the port would be thrown out.
         self._held[0].close()

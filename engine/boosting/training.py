@@ -73,7 +73,8 @@ def fit(
         progress: Called in this thread with what happens, a few times a second.
         checkpoint: File for the model so far, written by the worker of rank 0 (a path that both
             see); or None.
-        memory: Bytes that the process of a rank may hold; it is killed above. 0 = no bound.
+        memory: Bytes that a rank and its Dask worker may hold together; the rank is killed above.
+            0 = no bound.
         checkpoint_every: Rounds between checkpoints; a minute never passes without one.
         cancel: Looked at twice a second.
         timeouts: When somebody is given up.

@@ -72,7 +72,7 @@ class Work:
         timeouts: When somebody is lost.
         checkpoint: File for the model so far, written by rank 0; None for none.
         checkpoint_every: Rounds from one checkpoint to the next.
-        memory: Bytes that this rank's process may hold; 0 for no bound.
+        memory: Bytes that this rank and its Dask worker may hold together; 0 for no bound.
         threads: Threads of this rank.
     """
 

@@ -76,7 +76,7 @@ def round_down(threshold: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """
     with np.errstate(over="ignore"):
         near: npt.NDArray[Any] = threshold.astype(np.float32)
-    down = np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near)
+        down = np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near)
     down[(threshold >= 0) & (threshold < ZERO)] = ZERO
     down[(threshold < 0) & (threshold >= -ZERO)] = np.nextafter(-ZERO, np.float32(-np.inf))
     return down.astype(np.float32)

@@ -123,8 +123,22 @@ def test_random_damage_never_crashes(model: str, cells: np.ndarray, data: st.Dat
         assert np.isfinite(out).all()
 
 
+def test_cycle_that_uses_each_child_once_is_refused(model: str) -> None:
+    """A node becomes its own child, in exchange for a leaf: out of reach, but not a tree."""
+    tree = parse(model).trees[1]
+    inner = next(i for i, c in enumerate(tree.left) if c > 0 and tree.left[c] < 0)
+    child = int(tree.left[inner])
+
+    def exchange(words: list[str]) -> list[str]:
+        words[inner], words[child] = words[child], words[inner]
+        return words
+
+    with pytest.raises(ModelError, match="cycle"):
+        parse(edited(model, 1, "left_child", exchange))
+
+
 def test_crash_of_lightgbm_stays_in_its_process(model: str, cells: np.ndarray) -> None:
-    """A cycle that our reader would refuse: LightGBM walks it out of bounds or for ever."""
+    """A child out of bounds, which our reader would refuse."""
     wild = edited(model, 1, "left_child", replaced("99999999"))
     with pytest.raises(ModelError, match="crashed"):
         reference_scores(wild, cells)
