@@ -170,7 +170,8 @@ def _give_way(layout: Layout, kind: Kind, aside: Path, mine: int) -> None:
     target = layout.target(kind)
     for _ in range(_ROUNDS):
         if _age(layout, kind, aside) <= max(mine, _age(layout, kind, target)):
-            break
+            _discard_version(layout, kind, aside)
+            return
         try:
             if vacant(target):
                 atomic.rename(aside, target)
@@ -179,9 +180,6 @@ def _give_way(layout: Layout, kind: Kind, aside: Path, mine: int) -> None:
         except OSError as error:
             if error.errno not in _LOST_PLACE:
                 raise
-    version = version_in(layout, kind, aside)
-    if version is not None:
-        _discard_version(layout, kind, aside, version)
 
 
 def _age(layout: Layout, kind: Kind, path: Path) -> float:
@@ -211,10 +209,12 @@ def withdraw_stale_quarantine(layout: Layout) -> None:
         _give_way(layout, "rejected", aside, version)
 
 
-def _discard_version(layout: Layout, kind: Kind, path: Path, version: int) -> None:
-    manifest = _manifest(layout, layout.versions()[version])
+def _discard_version(layout: Layout, kind: Kind, folder: Path) -> None:
+    """Remove a folder that holds a version of ours; one with foreign files stays where it is."""
+    version = version_in(layout, kind, folder)
+    manifest = None if version is None else _manifest(layout, layout.versions()[version])
     if manifest is not None:
-        discard(path, manifest.files(kind))
+        discard(folder, manifest.files(kind))
 
 
 def discard(folder: Path, files: Collection[StagedFile]) -> None:

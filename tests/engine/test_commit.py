@@ -587,3 +587,23 @@ def test_a_committed_run_whose_stage_was_lost_is_told_and_made_anew(out: Path) -
         place.commit(run)
     assert complete(out).run.endswith(".1")
     assert verify(out) == []
+
+
+def test_a_quarantine_that_is_renewed_while_the_old_one_is_withdrawn_stays(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(out, OTHER, reject=1)
+    newer = {"model": "m3"}
+    interfered = False
+
+    def interfere(name: str) -> None:
+        nonlocal interfered
+        if name.startswith("rename publish") and not interfered:
+            interfered = True
+            complete(out, newer, overwrite=True, reject=1)
+
+    monkeypatch.setattr(atomic, "step", interfere)
+    complete(out, SPEC, overwrite=True)
+    assert interfered
+    assert output(out, newer).committed() is not None
+    assert verify(out) == []

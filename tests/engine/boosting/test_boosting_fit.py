@@ -18,7 +18,7 @@ from engine.boosting import Fitted, RoundEvent, ShardPart, fit
 from engine.boosting.checkpoint import read as read_checkpoint
 from engine.boosting.gang import Gang
 from engine.boosting.native import lightgbm
-from engine.boosting.seat import Outcome
+from engine.boosting.seat import Outcome, _Teller
 from engine.boosting.work import Boosted
 from engine.errors import (
     Cancelled,
@@ -255,3 +255,17 @@ def test_a_progress_callback_that_fails_ends_all(client: Client) -> None:
 
     with pytest.raises(ZeroDivisionError):
         train(client, Drawn(), 2, rounds=5000, progress=broken)
+
+
+def test_events_are_thinned_but_the_last_of_each_kind_is_told() -> None:
+    told: list[tuple[str, int]] = []
+    teller = _Teller(lambda event: told.append((event["kind"], event["n"])))
+    for kind, count in (("loading", 50), ("round", 70)):
+        for number in range(1, count + 1):
+            teller.hear({"kind": kind, "n": number})
+            teller.hear({"kind": "beat", "n": number})
+    teller.flush()
+    assert told[0] == ("loading", 1)
+    assert told[-1] == ("round", 70)
+    assert ("loading", 50) in told
+    assert len(told) < 12
