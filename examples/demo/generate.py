@@ -1,6 +1,6 @@
 """Write the demo's flight records: a year of history and one month to score, with the truth beside.
 
-    python examples/demo/generate.py --rows 6000000 --out examples/demo/data
+    python examples/demo/generate.py --rows 8000000 --out examples/demo/data
 
 writes ``history/month=1..12/part-*.parquet`` (2025, with outcomes), ``today/part-*.parquet``
 (January 2026, without) and ``truth.json``: row counts, rows made bad on purpose, and the AUC of the
@@ -279,7 +279,7 @@ def generate(settings: Settings, out: Path) -> bool:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", type=int, default=6_000_000, help="rows of history")
+    parser.add_argument("--rows", type=int, default=8_000_000, help="rows of history")
     parser.add_argument("--today", type=int, default=600_000, help="rows to score")
     parser.add_argument("--seed", type=int, default=2025)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data")
