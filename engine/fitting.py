@@ -105,7 +105,8 @@ def _accepted(
     good = total.rows - total.counts.get("rejected", 0) - total.counts.get("filtered", 0)
     data.source.contract.gate(total.nulls, good)
     if not total.counts.get("train"):
-        counts = ", ".join(f"{count:,} {name}" for name, count in total.counts.items())
+        found_so = {**total.counts, **total.reasons}
+        counts = ", ".join(f"{count:,} {name}" for name, count in found_so.items() if count)
         raise ContractRefused(
             "no row is left to train on",
             where=f"data.{data.source.contract.name}: {counts or 'no rows'}",

@@ -74,6 +74,7 @@ class PartRecord(Record):
         data: The predictions, one row for each row scored.
         rejected: The quarantined rows; None when there are none.
         reasons: Quarantined rows by reason.
+        missing: Missing values in scored rows, by column whose share of them is limited.
         attempt: Unique id of the attempt that won.
         worker: Where it ran.
     """
@@ -84,6 +85,7 @@ class PartRecord(Record):
     data: StagedFile
     rejected: StagedFile | None
     reasons: dict[str, int]
+    missing: dict[str, int]
     attempt: str
     worker: str
 

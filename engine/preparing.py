@@ -166,12 +166,11 @@ def survey(work: SurveyWork, partition: Partition) -> tuple[Survey, pl.DataFrame
     counts = {name: int((labelled.parts == part).sum()) for name, part in PARTS.items()}
     counts |= {"unlabelled": labelled.unlabelled, "filtered": batch.filtered}
     counts |= {"rejected": batch.rejected.height}
-    limited = [name for name in work.data.source.contract.shares() if name in batch.good.columns]
     result = Survey(
         batch.rows,
         counts,
         reasons(batch.rejected),
-        {name: batch.good[name].null_count() for name in limited},
+        batch.missing(work.data.source.contract.shares()),
         Moments.of(pl.Series(labelled.y[labelled.parts == TRAIN])),
         Summary.of(work.pipeline.apply(train), work.request),
     )

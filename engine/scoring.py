@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,10 @@ import polars as pl
 from distributed import Client
 
 from engine.bundle import Bundle
+from engine.contract import Contract
 from engine.errors import ContractRefused
 from engine.execute import Done, over_partitions
+from engine.manifest import PartRecord
 from engine.plan import Partition
 from engine.predict import predictor
 from engine.preparing import matrix, reasons
@@ -80,6 +83,7 @@ def _staged(
         rows_in=batch.rows,
         filtered=batch.filtered,
         reasons=reasons(batch.rejected),
+        missing=batch.missing(work.source.contract.shares()),
         worker=f"{socket.gethostname()}:{os.getpid()}",
     )
 
@@ -102,6 +106,20 @@ def _refuse(source: Source, rejected: pl.DataFrame) -> None:
         where=f"{file}, row {row}",
         hint='mend the data or the contract, or set score.on_bad_rows = "quarantine"',
     )
+
+
+def gate(contract: Contract, parts: Iterable[PartRecord]) -> None:
+    """Refuse to publish when all parts together miss more values than the contract allows.
+
+    Raises:
+        ContractRefused: A share is over its limit; the staged parts are kept.
+    """
+    missing: Counter[str] = Counter()
+    rows = 0
+    for part in parts:
+        missing.update(part.missing)
+        rows += part.scored
+    contract.gate(missing, rows)
 
 
 def run(

@@ -6,7 +6,7 @@ the user's ``where`` leaves out, and rejected rows with their reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -34,6 +34,10 @@ class Batch:
     good: pl.DataFrame
     rejected: pl.DataFrame
     filtered: int
+
+    def missing(self, columns: Iterable[str]) -> dict[str, int]:
+        """Count the missing values in good rows of those of these columns that were read."""
+        return {name: self.good[name].null_count() for name in columns if name in self.good.columns}
 
     @property
     def rows(self) -> int:

@@ -93,6 +93,7 @@ class Run:
         rows_in: int,
         filtered: int = 0,
         reasons: Mapping[str, int] | None = None,
+        missing: Mapping[str, int] | None = None,
         worker: str = "",
     ) -> Staged:
         """Make one part's rows durable and record them, once.
@@ -104,6 +105,7 @@ class Run:
             rows_in: Rows that were read.
             filtered: Rows that the data set's own ``where`` left out.
             reasons: Quarantined rows by reason.
+            missing: Missing values in scored rows, by column whose share of them is limited.
             worker: Where this runs, for the record.
 
         Raises:
@@ -122,6 +124,7 @@ class Run:
             data=files["part"],
             rejected=files.get("rejected"),
             reasons=dict(reasons or {}),
+            missing=dict(missing or {}),
             attempt=uuid.uuid4().hex,
             worker=worker,
         )

@@ -252,6 +252,7 @@ def score(context: Context, work: Scoring, bundle: Bundle) -> tuple[Manifest, bo
     )
     if any(part.differs for part in staged):
         context.reporter.warning("a part was made twice with different bytes; the first one counts")
+    scoring.gate(work.dataset.source.contract, run.done().values())
     with context.committing():
         manifest = output.commit(run)
     context.reporter.step_done({"rows": manifest.rows_in, "scored": manifest.scored})

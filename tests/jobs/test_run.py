@@ -13,11 +13,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from cluster.session import connect
+from cluster.spec import LocalCluster
 from engine import plan as plan_module
 from engine.errors import ContractRefused, InputError, PlanRefused, SpecError
+from engine.fitting import prepare
+from engine.preparing import matrix
 from jobs.events import Together
 from jobs.jobfile import load_job
-from jobs.run import Result, run_job
+from jobs.planning import plan_job
+from jobs.result import Result
+from jobs.run import run_job
 from tests.jobs.flights import table, write
 
 QUIET = Together([])
@@ -227,6 +233,45 @@ def test_damage_inside_a_file_ends_the_job_with_its_name_and_commits_nothing(
         run(job)
     assert "05.parquet" in str(caught.value.where)
     assert not (job.parent / "predictions").exists()
+
+
+def test_too_many_missing_values_in_rows_to_score_refuse_the_output(
+    done: tuple[Path, Result], tmp_path: Path
+) -> None:
+    job = score_only(tmp_path, done, 24_000)
+    job.write_text(job.read_text() + "\n[data.today.contract]\nage = { nulls = 0.05 }\n")
+    with pytest.raises(ContractRefused, match="column 'age' is missing"):
+        run(job)
+    assert not (job.parent / "predictions").exists()
+
+
+def test_prepared_features_are_the_same_bits_on_one_and_three_workers(
+    done: tuple[Path, Result],
+) -> None:
+    planned = plan_job(load_job(done[0] / "job.toml"))
+    training = planned.training
+    assert training is not None
+    found = []
+    for workers in (1, 3):
+        with connect(LocalCluster(workers=workers, memory="600 MiB")) as session:
+            prepared = prepare(
+                session.client,
+                training.data,
+                training.pipeline,
+                training.resolved,
+                training.dataset.partitions(training.data.columns, 200_000),
+                threads=workers,
+                sample_rows=5_000,
+                seed=1,
+                progress=lambda _: None,
+            )
+            found.append(prepared)
+    one, three = found
+    assert one.pipeline.to_dict() == three.pipeline.to_dict()
+    assert one.survey == three.survey
+    assert (
+        matrix(one.pipeline, one.sample).tobytes() == matrix(three.pipeline, three.sample).tobytes()
+    )
 
 
 def test_bad_rows_can_fail_the_job(done: tuple[Path, Result], tmp_path: Path) -> None:
