@@ -20,7 +20,7 @@ MIB = 2**20
 TARGET_BYTES = 64 * MIB
 """Decoded bytes that a partition aims at (DESIGN section 4)."""
 
-_SPREAD = 32
+_SPREAD = 64
 """Data too small for this many partitions of that size are cut finer, to keep many cores busy."""
 
 _FINEST_BYTES = 16 * MIB
