@@ -14,14 +14,17 @@ from engine.plan import MIB, Partition, Term
 WORKER = 310 * MIB
 """A Dask worker at work on a small partition: Python, distributed, Polars, pyarrow, sketches."""
 
-IDLE = 200 * MIB
-"""The same worker while it waits for its training process."""
+IDLE = 145 * MIB
+"""The same worker while it waits for its training process, shared libraries left out."""
 
-PREDICTOR = 130 * MIB
+PREDICTOR = 160 * MIB
 """What a worker adds when it predicts: numba, LLVM and the compiled kernel."""
 
-RANK = 125 * MIB
+RANK = 150 * MIB
 """A training child process before its first row: Python, Polars, LightGBM, SciPy, bins."""
+
+EXPRESSIONS = 70 * MIB
+"""What Polars adds to it when features are computed: code that is paged in, category tables."""
 
 FETCHED = 1.2
 """Bytes held for each byte on disk of the row groups that a partition touches, with slack."""
@@ -44,9 +47,6 @@ BIN_CELL = 1
 BOOST_ROW = 44
 """Bytes a training row while boosting: score (8), gradient and hessian (8), their ordered copies
 (8), label (4), row indices and partition buffers (16)."""
-
-VALID_ROW = 40
-"""Bytes a validation row while boosting: score (8), label (4), copies for the metric (28)."""
 
 ROW_WISE_CELL = 1
 """Bytes a cell more with ``force_row_wise``."""
@@ -110,32 +110,34 @@ class Boosting:
     """What decides the memory of a rank.
 
     Attributes:
-        rows: Training rows of one rank.
-        valid: Validation rows of one rank.
+        rows: Training and validation rows of one rank; a validation row needs no more.
         leaves: ``num_leaves``.
         bins: ``max_bin``.
         row_wise: Whether LightGBM keeps a second, row-wise copy.
     """
 
     rows: int
-    valid: int
     leaves: int
     bins: int
     row_wise: bool
 
 
-def training(shape: Shape, boosting: Boosting) -> tuple[Term, ...]:
-    """Return the terms of training: an idle worker and its rank, which reads one slice ahead."""
+def training(shape: Shape, boosting: Boosting, computed: bool) -> tuple[Term, ...]:
+    """Return the terms of training: an idle worker and its rank, which reads one slice ahead.
+
+    Args:
+        shape: The pass that loads the rows.
+        boosting: What the rank holds.
+        computed: Whether features are computed, and not only read.
+    """
     cell = (1 if boosting.bins <= 256 else 2) * BIN_CELL + boosting.row_wise * ROW_WISE_CELL
     bins = boosting.leaves * shape.features * boosting.bins * HISTOGRAM_BIN
     loading = sum(term.bytes for term in reading(shape, 2))
-    rows = boosting.rows * BOOST_ROW + boosting.valid * VALID_ROW
+    rows = boosting.rows * BOOST_ROW
     return (
         Term("worker process", IDLE),
-        Term("training process", RANK),
-        Term(
-            "bins of this worker's rows", (boosting.rows + boosting.valid) * shape.features * cell
-        ),
+        Term("training process", RANK + computed * EXPRESSIONS),
+        Term("bins of this worker's rows", boosting.rows * shape.features * cell),
         # A rank loads first and boosts afterwards: the larger of the two counts.
         Term("partitions being loaded", max(0, loading - rows)),
         Term("scores and gradients of this worker's rows", rows),

@@ -153,7 +153,9 @@ def _training_steps(
             rows,
             stored,
             memory.training(
-                shape, _boosting(training, rows, max((p.rows for p in parts), default=0), resources)
+                shape,
+                _boosting(training, rows, max((p.rows for p in parts), default=0), resources),
+                bool(training.pipeline.steps or training.pipeline.derive),
             ),
         ),
     ]
@@ -177,11 +179,6 @@ def _needs_cuts(split: Split) -> bool:
     return split.by == "time" and split.cuts is None
 
 
-def _share(part: float | tuple[str | float, ...]) -> float:
-    """Return the share of rows that a part may have; listed values may be all of them."""
-    return 1.0 if isinstance(part, tuple) else part
-
-
 def _boosting(training: Training, rows: int, largest: int, resources: Resources) -> Boosting:
     """Return the rows of the fullest rank.
 
@@ -192,10 +189,8 @@ def _boosting(training: Training, rows: int, largest: int, resources: Resources)
     test = split.test if isinstance(split.test, float) and split.test else 0.0
     uneven = largest // 2 if resources.workers > 1 else 0
     used = min(1.0, 1.01 - test) * rows / resources.workers + uneven
-    valid = used * min(1.0, _share(split.valid)) if not isinstance(split.valid, tuple) else 0
     return Boosting(
         rows=int(used),
-        valid=int(valid),
         leaves=int(params.get("num_leaves", 31)),
         bins=int(params.get("max_bin", 255)),
         row_wise=bool(params.get("force_row_wise", False)),

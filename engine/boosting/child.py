@@ -194,8 +194,12 @@ def _over(process: subprocess.Popen[bytes], bound: int, ending: Ending) -> str |
 
 
 def _own() -> int:
-    """Return the resident bytes of this Dask worker: child and worker share one limit."""
-    return int(psutil.Process().memory_info().rss)
+    """Return the resident bytes that this Dask worker adds to its child: both share one limit.
+
+    Pages of shared libraries are the same for both, and count with the child.
+    """
+    held = psutil.Process().memory_info()
+    return int(held.rss) - int(getattr(held, "shared", 0))
 
 
 def _given_up(silence: Silence, frozen: float, unwanted: Callable[[], bool]) -> str | None:
