@@ -19,7 +19,7 @@ from engine import plan as plan_module
 from engine.errors import ContractRefused, InputError, PlanRefused, SpecError
 from engine.fitting import prepare
 from engine.preparing import matrix
-from jobs.events import Together
+from jobs.events import Together, read_events
 from jobs.jobfile import load_job
 from jobs.planning import plan_job
 from jobs.result import Result
@@ -82,6 +82,21 @@ def test_measured_memory_is_within_the_plan(done: tuple[Path, Result]) -> None:
         measured, projected = bytes_["measured"], bytes_["projected"]
         assert measured and projected
         assert 2**20 < measured <= projected, step
+
+
+def test_data_are_read_once_to_prepare_once_to_train_and_once_to_score(
+    done: tuple[Path, Result],
+) -> None:
+    ends = {
+        e.step: e.fields
+        for e in read_events(done[1].folder / "events.jsonl")
+        if e.name == "step_done"
+    }
+    assert set(ends) == {"prepare", "train", "evaluate", "score"}
+    assert ends["prepare"]["rows_done"] == 40_000
+    rows = ends["prepare"]["result"]["rows"]
+    assert ends["train"]["rows_done"] == rows["train"] + rows["valid"]
+    assert ends["score"]["rows_done"] == 20_000
 
 
 def test_report_and_records_are_there(done: tuple[Path, Result]) -> None:

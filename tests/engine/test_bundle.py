@@ -1,0 +1,100 @@
+"""A bundle is text and digests: it comes back as it was, and damage is told before it is parsed."""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from engine import registry
+from engine.bundle import Bundle, load
+from engine.contract import Rule
+from engine.errors import ModelError
+from engine.features.encode import FittedEncode
+from engine.features.impute import FittedImpute
+from engine.features.pipeline import FittedPipeline
+from engine.features.scale import FittedScale
+
+BUNDLE = Bundle(
+    model="tree\nversion=v4\n",
+    pipeline=FittedPipeline(
+        {"d": "x * 2"},
+        (
+            FittedImpute({"x": 0.1}, True),
+            FittedScale({"x": (1 / 3, 2.5)}),
+            FittedEncode({"c": ["a", "ü"]}, ("c",)),
+        ),
+        ("x", "d", "c", "x_missing"),
+        ("x", "c"),
+    ),
+    types={"x": "float32", "c": "string"},
+    rules={"x": Rule("float32", min=-1.5), "c": Rule(values=("a", "ü"))},
+    task="binary",
+    target="y > 1",
+    metrics={"results": {"test": {"auc": 0.75}}},
+    provenance={"fingerprint": "f"},
+)
+
+
+def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
+    found = load(registry.save(BUNDLE, tmp_path / "m"))
+    assert found == BUNDLE
+    assert found.digest == BUNDLE.digest
+
+
+def test_it_holds_text_and_nothing_that_could_be_unpickled(tmp_path: Path) -> None:
+    folder = registry.save(BUNDLE, tmp_path / "m")
+    assert {path.suffix for path in folder.iterdir()} == {".txt", ".json"}
+    for path in folder.iterdir():
+        path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(BUNDLE.files()))
+def test_every_damaged_or_missing_file_is_told(tmp_path: Path, name: str) -> None:
+    folder = registry.save(BUNDLE, tmp_path / "m")
+    path = folder / name
+    path.write_bytes(b"{" + path.read_bytes())
+    with pytest.raises(ModelError):
+        load(folder)
+    path.unlink()
+    with pytest.raises(ModelError, match="not a complete"):
+        load(folder)
+
+
+def test_the_digest_is_of_what_decides_predictions() -> None:
+    other = {**vars(BUNDLE), "metrics": {}, "provenance": {}}
+    assert Bundle(**other).digest == BUNDLE.digest
+    assert Bundle(**{**other, "model": "tree\n"}).digest != BUNDLE.digest
+
+
+def test_versions_are_numbered_and_found_by_reference(tmp_path: Path) -> None:
+    root = tmp_path / "m"
+    for _ in range(10):
+        registry.save(BUNDLE, root)
+    assert registry.versions(root) == list(range(1, 11))
+    assert registry.resolve(f"{root}@latest").name == "v10"
+    assert registry.resolve(str(root)).name == "v10"
+    assert registry.resolve(f"{root}@3").name == "v3"
+    for wrong in ("@11", "@0", "@newest"):
+        with pytest.raises(ModelError, match="no version"):
+            registry.resolve(f"{root}{wrong}")
+    with pytest.raises(ModelError, match="no model"):
+        registry.resolve(str(tmp_path / "none"))
+
+
+def test_writers_at_once_get_versions_of_their_own(tmp_path: Path) -> None:
+    root = tmp_path / "m"
+    with ThreadPoolExecutor(8) as pool:
+        folders = list(pool.map(lambda _: registry.save(BUNDLE, root), range(24)))
+    assert len(set(folders)) == 24
+    assert all(load(folder) == BUNDLE for folder in folders)
+    assert sorted(p.name for p in root.iterdir()) == sorted(f.name for f in folders)
+
+
+def test_half_a_version_is_never_seen(tmp_path: Path) -> None:
+    folder = registry.save(BUNDLE, tmp_path / "m")
+    digests = json.loads((folder / "digests.json").read_text())
+    assert set(digests) == set(BUNDLE.files()) - {"digests.json"}
+    shutil.rmtree(folder)
+    assert registry.versions(tmp_path / "m") == []
