@@ -99,7 +99,7 @@ class Rank:
     def _tell_rows(self, rows: int) -> None:
         with self._counting:  # training and validation rows are binned side by side
             self._read += rows
-        self._voice.tell("loading", rows=self._read)
+            self._voice.tell("loading", rows=self._read)  # in here: the last count comes last
 
     def _tell_round(self, number: int, metrics: Mapping[str, float]) -> None:
         self._voice.tell("round", round=number, metrics=dict(metrics))

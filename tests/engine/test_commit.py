@@ -160,6 +160,7 @@ def record(part: int, planned: int, scored: int, rejected: int, filtered: int) -
         data=file("part", scored),
         rejected=file("rejected", rejected) if rejected else None,
         reasons={"r": rejected} if rejected else {},
+        missing={},
         attempt="a",
         worker="w",
     )
