@@ -1,5 +1,6 @@
 """A rank's rows, streamed into LightGBM's binned storage: one byte a cell.
 
+They are binned into a file under TMPDIR (`BinFile`), or by LightGBM where that does not go.
 LightGBM asks a `lightgbm.Sequence` strictly in order when bins are given by a reference dataset,
 and pushes what it gets without a copy (float32, C order). Training and validation rows are binned
 side by side, so that a source can read a partition once for both; a thread reads one partition
@@ -9,15 +10,19 @@ ahead, so that decoding goes on while LightGBM bins.
 from __future__ import annotations
 
 import queue
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.boosting.binning import BinFile
 from engine.boosting.native import lightgbm
 from engine.boosting.source import Rows, RowSource, ShardPart
 from engine.errors import InputChanged, MillraceError, TrainingFailed
@@ -97,6 +102,11 @@ class _Feed:
         self.wanted = threading.Semaphore(1)
         self._handed: queue.SimpleQueue[Rows | BaseException] = queue.SimpleQueue()
         self._filled, self._progress = 0, progress
+        self._back: npt.NDArray[np.float32] | None = None
+
+    def put_back(self, x: npt.NDArray[np.float32]) -> None:
+        """Have the matrix that was taken last taken once more."""
+        self._back = x
 
     def put(self, rows: Rows | BaseException) -> None:
         """Hand over a partition, or why there are no more."""
@@ -104,6 +114,9 @@ class _Feed:
 
     def take(self, count: int) -> npt.NDArray[np.float32]:
         """Return the next matrix, shape (count, features)."""
+        if self._back is not None:
+            back, self._back = self._back, None
+            return back
         rows = self._handed.get()
         self.wanted.release()
         if isinstance(rows, BaseException):
@@ -154,9 +167,30 @@ def _read(source: RowSource, entry: ShardPart, part: str, count: int) -> Rows:
 def _binned(feed: _Feed, reference: Any) -> Binned:
     if not feed.counts:
         return Binned(None, feed.y)
+    params = dict(reference.params)
+    first = feed.take(feed.counts[0])
+    with tempfile.TemporaryDirectory(prefix="millrace-rows-") as folder:
+        file = _file(reference, sum(feed.counts), first, Path(folder))
+        if file is not None:
+            file.add(first)
+            del first
+            for count in feed.counts[1:]:
+                file.add(feed.take(count))
+            return Binned(file.dataset(params).set_label(feed.y), feed.y)
+    feed.put_back(first)
+    del first
     parts = [_part(feed, count) for count in feed.counts]
-    data = lightgbm().Dataset(parts, reference=reference, params=dict(reference.params))
+    data = lightgbm().Dataset(parts, reference=reference, params=params)
     return Binned(data.construct().set_label(feed.y), feed.y)
+
+
+def _file(reference: Any, rows: int, first: npt.NDArray[np.float32], folder: Path) -> Any:
+    """Return a file to bin into, or None where LightGBM must bin: slower, the same bins."""
+    try:
+        return BinFile(reference, rows, first, folder)
+    except Exception as error:  # whatever it is, LightGBM's own way is right
+        print(f"LightGBM bins the rows itself: {error}", file=sys.stderr)
+        return None
 
 
 def _part(feed: _Feed, count: int) -> Any:
