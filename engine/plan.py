@@ -9,7 +9,7 @@ refused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -212,7 +212,6 @@ class Plan:
     steps: tuple[StepPlan, ...]
     workers: int
     limit: int
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def peak(self) -> int:

@@ -93,7 +93,7 @@ def _scoring(job: Job, training: Training | None) -> Scoring | None:
     """Return what ``[score]`` works on; the model may be one that this job is about to train."""
     if job.score is None:
         return None
-    if training and job.score.model_path == training.spec.model:
+    if training and job.scores_what_it_trains:
         features = len(training.resolved.features)
         return workload.scoring(job, training.resolved.inputs, features, training.rules())
     return workload.scoring_with(job, open_model(job.score.model)[1])

@@ -57,9 +57,11 @@ def _sections(run: Run, context: steps.Context) -> Result:
     result = Result(run.id, run.path, run.path / "report.html")
     bundle = _train(run, context, result) if context.planned.training else None
     manifest: Manifest | None = None
-    if context.planned.scoring and context.planned.job.score:
-        bundle = bundle or open_model(context.planned.job.score.model)[1]
-        manifest = _score(run, context, bundle, result)
+    job = context.planned.job
+    if job.score:
+        trained = bundle if job.scores_what_it_trains else None
+        scorer = trained or open_model(job.score.model)[1]
+        manifest = _score(run, context, scorer, result)
     result.memory = {
         step.name: {"projected": step.peak, "measured": context.measured.get(step.name)}
         for step in context.planned.plan.steps

@@ -60,6 +60,13 @@ class Job(Section):
     evaluate: EvaluateSpec | None = Field(None, description="Measure the trained model.")
     score: ScoreSpec | None = Field(None, description="Predict with a model.")
 
+    @property
+    def scores_what_it_trains(self) -> bool:
+        """Whether ``[score]`` asks for the model that ``[train]`` of this job makes."""
+        if self.train is None or self.score is None:
+            return False
+        return (self.score.model_path, self.score.model_version) == (self.train.model, "latest")
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         refuse([*self._sections(), *self._data(), *self._training(), *self._scoring()])

@@ -16,6 +16,7 @@ import pytest
 from cluster.session import connect
 from cluster.spec import LocalCluster
 from engine import plan as plan_module
+from engine.bundle import load
 from engine.errors import ContractRefused, InputError, PlanRefused, SpecError
 from engine.fitting import prepare
 from engine.preparing import matrix
@@ -199,6 +200,20 @@ def _kill_a_worker(pid: int) -> None:
 
     workers = [p for p in psutil.Process(pid).children(recursive=True) if is_worker(p)]
     workers[-1].kill()
+
+
+def test_a_pinned_version_scores_also_when_the_job_trains_another(
+    done: tuple[Path, Result], tmp_path: Path
+) -> None:
+    job = write(tmp_path / "j", rows=8_000, rounds=3)
+    shutil.copytree(done[0] / "models", job.parent / "models")
+    job.write_text(job.read_text().replace("late@latest", "late@1"))
+    result = run(job)
+    assert result.model is not None
+    assert result.model.name == "v2"
+    plan = next(job.parent.glob("predictions.millrace/runs/*/plan.json")).read_text()
+    assert load(job.parent / "models/late/v1").digest in plan
+    assert load(result.model).digest not in plan
 
 
 def test_a_plan_over_the_limit_is_refused_before_anything_runs(tmp_path: Path) -> None:
