@@ -150,7 +150,7 @@ def parts_done(folder: Path) -> int:
 
 def score_only(tmp_path: Path, done: tuple[Path, Result], rows: int) -> Path:
     """Write a job that scores with the finished model; small workers make small partitions."""
-    job = write(tmp_path / "j", rows=400, memory="500 MiB")
+    job = write(tmp_path / "j", rows=400, memory="530 MiB")
     shutil.copytree(done[0] / "models", job.parent / "models")
     head, tail = job.read_text().split("[features]")
     job.write_text(head + "[score]" + tail.split("[score]")[1])
