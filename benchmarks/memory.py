@@ -18,11 +18,11 @@ def case(location: str, columns: list[str], target: int) -> tuple[int, int, int]
     import polars as pl
 
     from engine.dataset import Dataset
-    from engine.execute import peak, reset_peak
     from engine.features.encode import Encode
     from engine.features.pipeline import FittedPipeline, Pipeline
     from engine.memory import Shape, reading
     from engine.preparing import matrix
+    from engine.process import peak, reset_peak
     from engine.statistics.summary import Summary
 
     reset_peak()

@@ -8,15 +8,14 @@ own, so that Dask can make it again when a worker dies; frames never travel.
 from __future__ import annotations
 
 import pickle
-import resource
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from distributed import Client, Future, as_completed
 from distributed.scheduler import KilledWorker
 
+from engine import process
 from engine.errors import MillraceError, TaskFailed
 from engine.plan import Partition
 
@@ -70,7 +69,7 @@ def over_partitions(
         MillraceError: The one that a call raised; it names its place itself.
         TaskFailed: A call failed three times, or took several workers down.
     """
-    client.run(reset_peak)
+    client.run(process.reset_peak)
     shared = client.submit(pickle.loads, pickle.dumps(work), pure=False, retries=RETRIES)
     waiting = iter(partitions)
     under_way: dict[Future[Any], Partition] = {}
@@ -95,9 +94,6 @@ def over_partitions(
 
 def _call(function: Callable[[Any, Partition], Any], work: Any, partition: Partition) -> Any:
     """Run one partition in a worker; an error that must not be retried is returned, not raised."""
-    import os
-    import socket
-
     try:
         result = function(work, partition)
     except MillraceError as error:
@@ -106,7 +102,7 @@ def _call(function: Callable[[Any, Partition], Any], work: Any, partition: Parti
         if type(error).__name__ != "PanicException":
             raise
         return TaskFailed(f"the reader gave up: {error}", where=_place(partition))
-    return Done(partition, result, f"{socket.gethostname()}:{os.getpid()}", peak())
+    return Done(partition, result, process.name(), process.peak())
 
 
 def _outcome(future: Future[Any], partition: Partition) -> Done[Any]:
@@ -133,23 +129,6 @@ def _outcome(future: Future[Any], partition: Partition) -> Done[Any]:
 def _place(partition: Partition) -> str:
     first = partition.slices[0]
     return f"partition {partition.index}, {partition.rows:,} rows from row {first.first:,}"
-
-
-def reset_peak() -> None:
-    """Start the peak of this process's memory anew (Linux; elsewhere it stays that of its life)."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def peak() -> int:
-    """Return the peak resident bytes of this process since `reset_peak`."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def in_order(done: Iterable[Done[R]], partitions: Sequence[Partition]) -> Iterator[Done[R]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 from distributed import Client
 
+from engine import process
 from engine.bundle import Bundle
 from engine.contract import Contract
 from engine.errors import ContractRefused
@@ -84,7 +83,7 @@ def _staged(
         filtered=batch.filtered,
         reasons=reasons(batch.rejected),
         missing=batch.missing(work.source.contract.shares()),
-        worker=f"{socket.gethostname()}:{os.getpid()}",
+        worker=process.name(),
     )
 
 

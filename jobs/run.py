@@ -14,7 +14,7 @@ from engine.bundle import Bundle
 from engine.errors import Cancelled, CommitUnknown, MillraceError
 from engine.manifest import Manifest
 from engine.registry import open_model
-from jobs import steps, workload
+from jobs import steps
 from jobs.events import EventLog, Reporter, Together
 from jobs.page import page
 from jobs.planning import plan_job
@@ -84,7 +84,8 @@ def _train(run: Run, context: steps.Context, result: Result) -> Bundle:
 
 
 def _score(run: Run, context: steps.Context, bundle: Bundle, result: Result) -> Manifest:
-    work = workload.scoring_with(context.planned.job, bundle)
+    work = context.planned.scoring
+    assert work is not None
     manifest, before = steps.score(context, work, bundle)
     if before:
         result.skipped.append("score")

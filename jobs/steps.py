@@ -21,7 +21,6 @@ from engine.manifest import Manifest
 from engine.preparing import MatrixSource, matrix
 from engine.registry import save
 from engine.registry import versions as model_versions
-from engine.schema import type_name
 from jobs.events import Reporter
 from jobs.fingerprint import scoring_spec, training_digest, versions
 from jobs.planning import Planned
@@ -176,13 +175,12 @@ def _bundle(
     measures: Mapping[str, Any],
 ) -> Bundle:
     spec, features = training.spec, prepared.pipeline.features
-    schema = training.dataset.schema
-    names = {name: type_name(schema[name]) for name in training.resolved.inputs}
+    rules = training.rules()
     return Bundle(
         model=fitted.model,
         pipeline=prepared.pipeline,
-        types={n: rule.type for n, rule in training.rules().items() if rule.type} or names,
-        rules=training.rules(),
+        types={name: rule.type for name, rule in rules.items() if rule.type},
+        rules=rules,
         task=spec.task,
         target=spec.target,
         metrics={

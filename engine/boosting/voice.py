@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import queue
-import resource
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any, BinaryIO
+
+from engine import process
 
 WAITING = 1000
 """Lines that may wait for a worker that does not read; more of them are dropped."""
@@ -53,7 +53,7 @@ class Voice:
             **fields: JSON values.
         """
         seconds = time.monotonic() - self._start
-        line = json.dumps({"kind": kind, "seconds": seconds, "peak": peak_memory(), **fields})
+        line = json.dumps({"kind": kind, "seconds": seconds, "peak": process.peak(), **fields})
         try:
             self._lines.put(line, block=matters)
         except queue.Full:
@@ -94,16 +94,3 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, name="parent", daemon=True).start()
-
-
-def peak_memory() -> int:
-    """Return the peak resident bytes of this process.
-
-    ``ru_maxrss`` would start with the memory of the process that forked us (man getrusage), so it
-    is only the second choice.
-    """
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
