@@ -74,7 +74,7 @@ def wide(path: Path) -> None:
 
 def _stages(location: str) -> list[tuple[str, int]]:
     """Return the peak of each stage of a partition's way, above what was held before it."""
-    from engine.boosting.bins import Sample, dataset_params, load_bins, make_bins
+    from engine.boosting.bins.reference import Sample, dataset_params, load_bins, make_bins
     from engine.dataset import Dataset
     from engine.features.fitted import FittedPipeline
     from engine.preparing import matrix

@@ -7,9 +7,12 @@ import json
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from jobs.sort_work import Sorting
 from jobs.spec import Job
-from jobs.workload import Preparation, Profiling, Scoring, Training
+from jobs.work.preparing import Preparation
+from jobs.work.profiling import Profiling
+from jobs.work.scoring import Scoring
+from jobs.work.sorting import Sorting
+from jobs.work.training import Training
 
 DECIDING = ("polars", "pyarrow", "lightgbm", "numpy")
 """Libraries whose version may change a bit of a result."""

@@ -10,10 +10,13 @@ from typing import TypeAlias, TypeVar
 from cluster.resources import Resources
 from engine.plan import SMALLEST_BYTES, Partition, Plan, StepPlan
 from engine.registry import open_model
-from jobs import projection, workload
-from jobs.sort_work import Sorting, sorting
+from jobs import projection
 from jobs.spec import Job
-from jobs.workload import Preparation, Profiling, Scoring, Training, Wanted
+from jobs.work.preparing import Preparation, open_preparation
+from jobs.work.profiling import Profiling, open_profiling
+from jobs.work.scoring import Scoring, Wanted, open_scoring
+from jobs.work.sorting import Sorting, open_sorting
+from jobs.work.training import Training, open_training
 
 W = TypeVar("W", bound=Profiling | Sorting | Preparation | Training | Scoring)
 Project: TypeAlias = Callable[[W, Sequence[Partition], Resources], list[StepPlan]]
@@ -75,10 +78,10 @@ def plan_job(job: Job) -> Planned:
         InputError: A file is damaged.
     """
     resources = job.cluster.resources()
-    profiling = workload.profiling(job) if job.profile else None
-    sort = sorting(job.sort, job.data[job.sort.data]) if job.sort else None
-    preparation = workload.preparation(job) if job.prepare else None
-    training = workload.training(job) if job.train else None
+    profiling = open_profiling(job) if job.profile else None
+    sort = open_sorting(job.sort, job.data[job.sort.data]) if job.sort else None
+    preparation = open_preparation(job) if job.prepare else None
+    training = open_training(job) if job.train else None
     scoring = _scoring(job, training)
     steps: list[StepPlan] = []
 
@@ -121,7 +124,7 @@ def _scoring(job: Job, training: Training | None) -> Scoring | None:
         wanted = Wanted(resolved.inputs, resolved.width, resolved.lookback, rules)
     else:
         wanted = Wanted.by(open_model(job.score.model)[1])
-    return workload.scoring(job, wanted)
+    return open_scoring(job, wanted)
 
 
 def _fitting(

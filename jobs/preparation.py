@@ -17,7 +17,7 @@ from engine.registry import save
 from engine.staging import Run
 from jobs.fingerprint import preparation_spec
 from jobs.steps import Context
-from jobs.workload import Preparation
+from jobs.work.preparing import Preparation
 from jobs.writing import Written, written
 
 

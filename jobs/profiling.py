@@ -17,7 +17,7 @@ from jobs.profile_page import write_profile
 from jobs.runs import list_runs
 from jobs.steps import Context
 from jobs.whole import write_whole
-from jobs.workload import Profiling
+from jobs.work.profiling import Profiling
 
 CONTRACT = "contract.toml"
 _TOLD = ("location", "format", "files", "bytes")

@@ -17,9 +17,12 @@ from engine.plan import Partition, StepPlan
 from engine.preparing import TrainingData
 from engine.profile.request import Request, Target
 from engine.split import Split
-from jobs.sort_work import Sorting, passes
 from jobs.spec import Job
-from jobs.workload import Preparation, Profiling, Scoring, Training
+from jobs.work.preparing import Preparation
+from jobs.work.profiling import Profiling
+from jobs.work.scoring import Scoring
+from jobs.work.sorting import Sorting, passes
+from jobs.work.training import Training
 
 _TEXT_BYTES = 24
 """Guess of the bytes of a text value in the output table."""

@@ -9,7 +9,7 @@ from engine.manifest import Manifest
 from engine.staging import Run
 from jobs.fingerprint import scoring_spec
 from jobs.steps import Context
-from jobs.workload import Scoring
+from jobs.work.scoring import Scoring
 from jobs.writing import Written, written
 
 

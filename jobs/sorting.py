@@ -9,8 +9,8 @@ from engine.manifest import Manifest
 from engine.sorting import Sort, sort_dataset
 from engine.uniqueness import assert_unique
 from jobs.fingerprint import sorting_spec
-from jobs.sort_work import Sorting, passes
 from jobs.steps import Context
+from jobs.work.sorting import Sorting, passes
 
 
 def sort_rows(context: Context, work: Sorting) -> tuple[Manifest, bool]:

@@ -24,7 +24,7 @@ from engine.uniqueness import assert_unique
 from jobs.events import Reporter
 from jobs.fingerprint import training_digest, versions
 from jobs.planning import Planned
-from jobs.workload import Training
+from jobs.work.training import Training
 
 
 @dataclass

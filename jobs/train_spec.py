@@ -8,40 +8,15 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from engine.boosting.params.followed import METRICS
+from engine.boosting.params.given import refusals
+from engine.boosting.params.names import ALIASES
 from jobs.problems import Problem, refuse
 from jobs.section import Columns, Flag, Integer, Location, Number, Section, Share, Text
 
 DEFAULT_ROUNDS = 100
 
-# Names of LightGBM for one thing, https://lightgbm.readthedocs.io/en/latest/Parameters.html
-_ROUNDS = (
-    "n_estimators",
-    "num_iterations",
-    "num_iteration",
-    "n_iter",
-    "num_tree",
-    "num_trees",
-    "num_round",
-    "num_rounds",
-    "nrounds",
-    "num_boost_round",
-    "max_iter",
-)
-_ELSEWHERE = {
-    **dict.fromkeys(("objective", "objective_type", "app", "application", "loss"), "train.task"),
-    **dict.fromkeys(("metric", "metrics", "metric_types"), "train.metric"),
-    **dict.fromkeys(("seed", "random_seed", "random_state"), "train.seed"),
-    **dict.fromkeys(
-        ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change"),
-        "train.early_stopping",
-    ),
-    **dict.fromkeys(
-        ("num_threads", "num_thread", "nthread", "nthreads", "n_jobs"), "cluster.threads"
-    ),
-    **dict.fromkeys(("num_machines", "num_machine"), "cluster.workers"),
-    **dict.fromkeys(("categorical_feature", "cat_feature"), "an encode step of [features]"),
-}
-_METRICS = {"binary": ("log_loss", "auc"), "regression": ("rmse", "mae")}
+_ROUNDS = ("n_estimators", "num_iterations", *ALIASES["num_iterations"])
 
 Scalar = Flag | Integer | Number | str
 
@@ -194,7 +169,7 @@ class TrainSpec(Section):
         return self
 
     def _metrics(self) -> Iterator[Problem]:
-        allowed = _METRICS[self.task]
+        allowed = METRICS[self.task]
         if self.metric is not None and self.metric not in allowed:
             what = f'{self.metric!r} does not go with task = "{self.task}"; known: '
             yield Problem(("metric",), what + ", ".join(allowed))
@@ -209,6 +184,6 @@ class TrainSpec(Section):
                 yield Problem(("params", name), f"should be a whole number from 1, got {value!r}")
         for name in rounds[1:]:
             yield Problem(("params", name), f"means the same as {rounds[0]}: keep one of them")
-        for name in self.params:
-            if name in _ELSEWHERE:
-                yield Problem(("params", name), f"is set by {_ELSEWHERE[name]}")
+        own = {name: value for name, value in self.params.items() if name not in rounds}
+        for name, what in refusals(own):
+            yield Problem(("params", name), what)

@@ -10,7 +10,7 @@ from engine.boosting.events import Fitted, RoundEvent, Timeouts
 from engine.boosting.source import Rows, RowSource, ShardPart
 
 if TYPE_CHECKING:
-    from engine.boosting.training import fit
+    from engine.boosting.gang.training import fit
 
 __all__ = ["Fitted", "RoundEvent", "RowSource", "Rows", "ShardPart", "Timeouts", "fit"]
 
@@ -18,7 +18,7 @@ __all__ = ["Fitted", "RoundEvent", "RowSource", "Rows", "ShardPart", "Timeouts",
 def __getattr__(name: str) -> Any:
     """Import `fit` when it is asked for: a rank imports this package and must not load Dask."""
     if name == "fit":
-        from engine.boosting.training import fit
+        from engine.boosting.gang.training import fit
 
         return fit
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.boosting.events import Timeouts
-from engine.boosting.params import Metric, Task
+from engine.boosting.params.followed import Metric, Task
 from engine.boosting.source import ShardPart
 
 

@@ -53,7 +53,7 @@ def start():
 
 def test_a_rank_imports_only_what_it_needs(wide: Path) -> None:
     code = """
-import engine.boosting.rank
+import engine.boosting.rank.process
 from engine.boosting.native import lightgbm
 lightgbm()
 import engine.preparing

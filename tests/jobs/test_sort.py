@@ -15,7 +15,7 @@ from jobs.jobfile import JobFileError, load_job
 from jobs.planning import plan_job
 from jobs.result import Result
 from jobs.show import plan_text
-from jobs.sort_work import passes
+from jobs.work.sorting import passes
 from tests.jobs.input_jobs import files, ledger, one_cluster, run, set_aside, table
 
 HEAD = """

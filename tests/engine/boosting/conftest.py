@@ -21,7 +21,7 @@ def rank_processes() -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if "engine.boosting.rank" in process.cmdline():
+            if "engine.boosting.rank.process" in process.cmdline():
                 found.append(process)
         except psutil.Error:
             continue

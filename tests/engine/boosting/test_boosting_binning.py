@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.boosting import binning, loading
+from engine.boosting.bins import columns, file, layout
 from engine.boosting.native import lightgbm
+from engine.boosting.rank import loading
 from engine.boosting.source import Rows, ShardPart
 from engine.plan import Partition
 
@@ -59,7 +60,7 @@ def model(x: np.ndarray, max_bin: int, like: np.ndarray) -> str:
 
 
 def slow(*_: object) -> None:
-    raise binning.Unsupported("told so")
+    raise layout.Unsupported("told so")
 
 
 @pytest.mark.parametrize("max_bin", [15, 63, 255])
@@ -81,15 +82,15 @@ def test_same_model_as_when_lightgbm_bins(
 def test_lightgbm_bins_where_we_cannot(
     way: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    x, learn = drawn(), binning.learn
+    x, learn = drawn(), columns.learn
 
-    def wrong(reference: Any, width: int, folder: Path) -> list[binning.Column]:
-        columns = learn(reference, width, folder)
-        columns[0].table[20] += 1
-        return columns
+    def wrong(reference: Any, width: int, folder: Path) -> list[columns.Column]:
+        found = learn(reference, width, folder)
+        found[0].table[20] += 1
+        return found
 
     if way == "wrong table":
-        monkeypatch.setattr(binning, "learn", wrong)
+        monkeypatch.setattr(file, "learn", wrong)
     if way == "sparse":
         x[50:, 2] = 0
     bins = 1000 if way == "many bins" else 63
@@ -105,17 +106,17 @@ def test_bucket_tables_are_bounded_and_bins_stay_the_same(
     x = drawn()
     wide = model(x, 255, x)
     tables: list[int] = []
-    learn = binning.learn
+    learn = columns.learn
 
-    def watched(*arguments: Any) -> list[binning.Column]:
-        columns = learn(*arguments)
-        tables.extend(len(c.buckets.first) if c.buckets else 0 for c in columns)
-        return columns
+    def watched(*arguments: Any) -> list[columns.Column]:
+        found = learn(*arguments)
+        tables.extend(len(c.buckets.first) if c.buckets else 0 for c in found)
+        return found
 
-    monkeypatch.setattr(binning, "learn", watched)
+    monkeypatch.setattr(file, "learn", watched)
     for buckets in (7 * 2_000, 7):  # wider buckets; none at all
         tables.clear()
-        monkeypatch.setattr(binning, "BUCKETS", buckets)
+        monkeypatch.setattr(columns, "BUCKETS", buckets)
         assert model(x, 255, x) == wide
         assert tables and max(tables) <= max(2, buckets // 7)
     assert "itself" not in capfd.readouterr().err

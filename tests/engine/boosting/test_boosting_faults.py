@@ -189,7 +189,7 @@ def _ranks_below(pid: int) -> list[psutil.Process]:
     below = []
     for process in psutil.Process(pid).children(recursive=True):
         try:
-            below += [process] if "engine.boosting.rank" in process.cmdline() else []
+            below += [process] if "engine.boosting.rank.process" in process.cmdline() else []
         except psutil.Error:
             continue
     return below

@@ -15,10 +15,10 @@ from cluster.resources import Resources
 from cluster.session import connect
 from cluster.spec import LocalCluster
 from engine.boosting import Fitted, RoundEvent, ShardPart, fit
-from engine.boosting.checkpoint import read as read_checkpoint
-from engine.boosting.gang import Gang
+from engine.boosting.gang.attempt import Gang
+from engine.boosting.gang.seat import Outcome, _Teller
 from engine.boosting.native import lightgbm
-from engine.boosting.seat import Outcome, _Teller
+from engine.boosting.rank.checkpoint import read as read_checkpoint
 from engine.boosting.work import Boosted
 from engine.errors import (
     Cancelled,

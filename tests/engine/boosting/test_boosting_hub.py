@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from engine.boosting.council.hub import Hub
+from engine.boosting.council.link import Link
 from engine.boosting.events import Timeouts
-from engine.boosting.hub import Hub
-from engine.boosting.link import Link
 from engine.errors import ContractRefused, RankLost, TrainingFailed
 
 KEY = b"k" * 32

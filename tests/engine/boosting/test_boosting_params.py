@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine.boosting.names import ALIASES
 from engine.boosting.native import lightgbm
-from engine.boosting.params import checked, common, metric_for, network, without_network
+from engine.boosting.params.followed import metric_for
+from engine.boosting.params.given import checked
+from engine.boosting.params.names import ALIASES
+from engine.boosting.params.shared import common, network, without_network
 from engine.errors import SpecError
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.boosting.checkpoint import Checkpoint, read, write
-from engine.boosting.labels import LabelCounts, refuse_bad
-from engine.boosting.shards import shards
-from engine.boosting.silence import LONGEST_STEP, Silence
+from engine.boosting.council.labels import LabelCounts, refuse_bad
+from engine.boosting.council.silence import LONGEST_STEP, Silence
+from engine.boosting.council.stopping import Stopping
+from engine.boosting.gang.shards import shards
+from engine.boosting.rank.checkpoint import Checkpoint, read, write
 from engine.boosting.source import ShardPart
-from engine.boosting.stopping import Stopping
 from engine.errors import ContractRefused, ModelError
 from engine.plan import Partition
 

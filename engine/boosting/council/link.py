@@ -9,9 +9,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Client, Connection
 from typing import Any, Protocol
 
+from engine.boosting.council.hub import Decide
+from engine.boosting.council.silence import Silence
 from engine.boosting.events import Timeouts
-from engine.boosting.hub import Decide
-from engine.boosting.silence import Silence
 from engine.errors import RankLost
 
 HUB_RANK = 0

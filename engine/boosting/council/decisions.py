@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.boosting.labels import LabelCounts, refuse_bad
-from engine.boosting.params import Task
-from engine.boosting.stopping import Stopping
+from engine.boosting.council.labels import LabelCounts, refuse_bad
+from engine.boosting.council.stopping import Stopping
+from engine.boosting.params.followed import Task
 from engine.boosting.work import Goal
 from engine.errors import ContractRefused, MillraceError
 from engine.metrics import BinaryScores, RegressionScores, Scores, metric_value

@@ -1,4 +1,4 @@
-"""One rank of a training, in a process of its own: ``python -m engine.boosting.rank``.
+"""One rank of a training, in a process of its own: ``python -m engine.boosting.rank.process``.
 
 A pickled `Work` comes on standard input, which then stays open for as long as the worker lives;
 JSON lines go to standard output (`Voice`). The last line is ``done`` with the model, ``failed``
@@ -19,14 +19,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import NoReturn
 
-from engine.boosting.bins import dataset_params, load_bins
-from engine.boosting.council import LABELS, PORTS, Decisions, Labels
-from engine.boosting.hub import Hub
-from engine.boosting.labels import LabelCounts
-from engine.boosting.link import HUB_RANK, Alone, Council, Link
-from engine.boosting.loading import Binned, load
+from engine.boosting.bins.reference import dataset_params, load_bins
+from engine.boosting.council.decisions import LABELS, PORTS, Decisions, Labels
+from engine.boosting.council.hub import Hub
+from engine.boosting.council.labels import LabelCounts
+from engine.boosting.council.link import HUB_RANK, Alone, Council, Link
 from engine.boosting.native import lightgbm
-from engine.boosting.rounds import Rounds
+from engine.boosting.rank.loading import Binned, load
+from engine.boosting.rank.rounds import Rounds
 from engine.boosting.source import RowSource
 from engine.boosting.voice import Voice, end_with_parent
 from engine.boosting.work import Boosted, Work

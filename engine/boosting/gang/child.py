@@ -23,8 +23,8 @@ from typing import Any
 
 import psutil
 
+from engine.boosting.council.silence import Silence
 from engine.boosting.environment import child_environment
-from engine.boosting.silence import Silence
 from engine.boosting.work import Work
 from engine.process import give_back
 
@@ -102,7 +102,7 @@ def watch(
 def _started(work: Work, sockets: Sequence[int]) -> Iterator[subprocess.Popen[bytes]]:
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "engine.boosting.rank", *map(str, sockets)],
+            [sys.executable, "-m", "engine.boosting.rank.process", *map(str, sockets)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

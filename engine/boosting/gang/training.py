@@ -2,8 +2,9 @@
 
 Order of things: parameters, shards and bins here; then on the workers, in the hands of `Gang`:
 ports are reserved, every pair of workers is tried, the ranks run. A rank that fails makes the
-others leave by themselves (`engine.boosting.hub`); what does not end within `Timeouts.leave` is
-cancelled, and its worker kills the child. A client that dies has the same effect as cancelling.
+others leave by themselves (`engine.boosting.council.hub`); what does not end within
+`Timeouts.leave` is cancelled, and its worker kills the child. A client that dies has the same
+effect as cancelling.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import numpy as np
 import numpy.typing as npt
 from distributed import Client, Lock
 
-from engine.boosting.bins import Sample, make_bins
+from engine.boosting.bins.reference import Sample, make_bins
 from engine.boosting.events import Fitted, RoundEvent, Timeouts
-from engine.boosting.gang import Gang, Orders
-from engine.boosting.params import Task, checked, common, metric_for
-from engine.boosting.shards import shards
+from engine.boosting.gang.attempt import Gang, Orders
+from engine.boosting.gang.shards import shards
+from engine.boosting.params.followed import Task, metric_for
+from engine.boosting.params.given import checked
+from engine.boosting.params.shared import common
 from engine.boosting.source import RowSource, ShardPart
 from engine.boosting.work import Goal
 from engine.errors import Cancelled, RankLost, SpecError

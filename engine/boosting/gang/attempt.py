@@ -15,8 +15,8 @@ from typing import Any
 from distributed import Client, Future
 
 from engine.boosting.events import Fitted, RoundEvent, Timeouts
-from engine.boosting.seat import Outcome, leave, reserve, run_rank, unreachable
-from engine.boosting.shards import Shard
+from engine.boosting.gang.seat import Outcome, leave, reserve, run_rank, unreachable
+from engine.boosting.gang.shards import Shard
 from engine.boosting.work import Boosted, Goal, Place, Work
 from engine.errors import Cancelled, MillraceError, RankLost, TrainingFailed
 

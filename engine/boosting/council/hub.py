@@ -23,8 +23,8 @@ from multiprocessing.connection import (
 )
 from typing import Any
 
+from engine.boosting.council.silence import Silence
 from engine.boosting.events import Timeouts
-from engine.boosting.silence import Silence
 from engine.errors import MillraceError, TrainingFailed
 
 Decide = Callable[[str, Sequence[Any]], Any]

@@ -15,7 +15,7 @@ from typing import Any
 from distributed import get_worker
 from distributed.comm.addressing import get_address_host
 
-from engine.boosting.child import Ending, Event, watch
+from engine.boosting.gang.child import Ending, Event, watch
 from engine.boosting.work import Boosted, Place, Work
 from engine.errors import MillraceError, RankLost, TrainingFailed
 

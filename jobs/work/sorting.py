@@ -33,7 +33,7 @@ class Sorting:
         return list(self.dataset.schema)
 
 
-def sorting(spec: SortSpec, data: DataSpec) -> Sorting:
+def open_sorting(spec: SortSpec, data: DataSpec) -> Sorting:
     """Open the data of ``[sort]``.
 
     Args:

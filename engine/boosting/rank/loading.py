@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.boosting.binning import BinFile
+from engine.boosting.bins.file import BinFile
 from engine.boosting.native import lightgbm
 from engine.boosting.source import Rows, RowSource, ShardPart
 from engine.errors import InputChanged, MillraceError, TrainingFailed

@@ -1,7 +1,8 @@
 """The bins that all ranks share, made once from the global sample.
 
-Run as ``python -m engine.boosting.bins``: a pickled `Sample` comes on standard input, LightGBM's
-binary reference dataset (two rows, all bin mappers, about 2 KB a feature) goes to standard output.
+Run as ``python -m engine.boosting.bins.reference``: a pickled `Sample` comes on standard input,
+LightGBM's binary reference dataset (two rows, all bin mappers, about 2 KB a feature) goes to
+standard output.
 A process of its own, because importing LightGBM with all it drags along would cost the driver
 seconds and memory, and because a fatal signal in native code must not take the driver along.
 """
@@ -57,7 +58,7 @@ def make_bins(sample: Sample, threads: int) -> bytes:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "engine.boosting.bins"],
+            [sys.executable, "-m", "engine.boosting.bins.reference"],
             input=pickle.dumps(sample),
             capture_output=True,
             timeout=LONGEST,

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.boosting import checkpoint
-from engine.boosting.council import ROUND, RoundScores, Verdict, scores
-from engine.boosting.link import Council
-from engine.boosting.loading import Binned
+from engine.boosting.council.decisions import ROUND, RoundScores, Verdict, scores
+from engine.boosting.council.link import Council
 from engine.boosting.native import lightgbm
-from engine.boosting.params import network, without_network
+from engine.boosting.params.shared import network, without_network
+from engine.boosting.rank import checkpoint
+from engine.boosting.rank.loading import Binned
 from engine.boosting.work import Boosted, Work
 
 CHECKPOINT_SECONDS = 60.0

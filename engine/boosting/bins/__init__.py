@@ -1,0 +1,1 @@
+"""The bins that all ranks share, and rows turned into them."""

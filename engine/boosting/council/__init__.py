@@ -1,0 +1,1 @@
+"""Where the ranks agree: one decision for all."""

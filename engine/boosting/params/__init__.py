@@ -1,0 +1,1 @@
+"""LightGBM's parameters: what a user may say, and what millrace adds."""

@@ -1,0 +1,1 @@
+"""The child process that trains, one on each Dask worker."""

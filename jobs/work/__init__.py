@@ -1,0 +1,1 @@
+"""What each section of a job works on: data opened, columns and features checked against it."""
