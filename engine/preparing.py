@@ -137,6 +137,11 @@ class MatrixSource:
         """Positions of the features that hold category codes."""
         return tuple(self.pipeline.categorical)
 
+    @property
+    def vectors(self) -> frozenset[str]:
+        """Which of ``weight``, ``init`` and ``query`` its rows have."""
+        return frozenset()
+
     def read(self, partition: Partition, part: str) -> Rows:
         """Return the labelled rows of one part (``train`` or ``valid``).
 

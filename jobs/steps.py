@@ -11,7 +11,7 @@ from typing import Any
 from cluster.session import Session
 from engine import evaluating
 from engine.bad_rows import BadRows
-from engine.boosting import Fitted, RoundEvent, ShardPart, fit
+from engine.boosting import Conduct, Fitted, Learning, RoundEvent, ShardPart, fit
 from engine.bundle import Bundle, load
 from engine.errors import ModelError
 from engine.evaluating import Evaluation
@@ -124,15 +124,16 @@ def _fit(context: Context, training: Training, prepared: Prepared) -> Fitted:
         MatrixSource(prepared.data, prepared.pipeline),
         parts,
         matrix(prepared.pipeline, prepared.sample, training=True),
-        task=spec.task,
-        params=spec.lightgbm_params,
-        rounds=spec.rounds,
-        early_stopping=spec.early_stopping,
-        metric=spec.metric,
-        seed=spec.seed,
+        Learning(
+            task=spec.task,
+            params=spec.lightgbm_params,
+            rounds=spec.rounds,
+            early_stopping=spec.early_stopping,
+            metric=spec.metric,
+            seed=spec.seed,
+        ),
+        Conduct(memory=session.resources.memory, checkpoint=context.folder / "checkpoint.txt"),
         progress=_teller(context.reporter),
-        checkpoint=context.folder / "checkpoint.txt",
-        memory=session.resources.memory,
     )
     context.measured["train"] = max(fitted.peak_memory, default=0)
     context.reporter.step_done({"rounds": fitted.rounds, "best_round": fitted.best_round})

@@ -8,9 +8,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from engine.boosting.params.followed import METRICS
 from engine.boosting.params.given import refusals
 from engine.boosting.params.names import ALIASES
+from engine.metrics.measure import Measure
 from jobs.problems import Problem, refuse
 from jobs.section import Columns, Flag, Integer, Location, Number, Section, Share, Text
 
@@ -169,7 +169,7 @@ class TrainSpec(Section):
         return self
 
     def _metrics(self) -> Iterator[Problem]:
-        allowed = METRICS[self.task]
+        allowed = Measure(self.task).followed
         if self.metric is not None and self.metric not in allowed:
             what = f'{self.metric!r} does not go with task = "{self.task}"; known: '
             yield Problem(("metric",), what + ", ".join(allowed))

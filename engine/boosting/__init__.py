@@ -7,12 +7,23 @@ talk to each other (LightGBM's network for histograms, a hub for everything else
 from typing import TYPE_CHECKING, Any
 
 from engine.boosting.events import Fitted, RoundEvent, Timeouts
+from engine.boosting.learning import Conduct, Learning
 from engine.boosting.source import Rows, RowSource, ShardPart
 
 if TYPE_CHECKING:
     from engine.boosting.gang.training import fit
 
-__all__ = ["Fitted", "RoundEvent", "RowSource", "Rows", "ShardPart", "Timeouts", "fit"]
+__all__ = [
+    "Conduct",
+    "Fitted",
+    "Learning",
+    "RoundEvent",
+    "RowSource",
+    "Rows",
+    "ShardPart",
+    "Timeouts",
+    "fit",
+]
 
 
 def __getattr__(name: str) -> Any:

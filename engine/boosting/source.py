@@ -18,11 +18,17 @@ class Rows:
 
     Attributes:
         x: (n, features) float32, C-contiguous, NaN = missing, codes >= 0 for categories.
-        y: (n,) float32 labels; 0 or 1 for a binary task.
+        y: (n,) float32 labels; 0 or 1 for a binary task, codes of classes for a multiclass one.
+        weight: (n,) float32, how much a row counts; None = all the same.
+        init: (n,) or (n, classes) float64 raw scores that boosting starts from; None = none.
+        query: (n,) uint64, equal for rows of one query, which stand together; None = no ranking.
     """
 
     x: npt.NDArray[np.float32]
     y: npt.NDArray[np.float32]
+    weight: npt.NDArray[np.float32] | None = None
+    init: npt.NDArray[np.float64] | None = None
+    query: npt.NDArray[np.uint64] | None = None
 
 
 class RowSource(Protocol):
@@ -36,6 +42,10 @@ class RowSource(Protocol):
     def categorical(self) -> tuple[int, ...]:
         """Positions of the features that hold category codes."""
 
+    @property
+    def vectors(self) -> frozenset[str]:
+        """Which of ``weight``, ``init`` and ``query`` its rows have; for all rows alike."""
+
     def read(self, partition: Partition, part: str) -> Rows:
         """Return the rows of one part (``train`` or ``valid``) of a partition."""
 
@@ -48,8 +58,12 @@ class ShardPart:
         partition: What to read.
         train: Training rows in it; 0 = nothing to read.
         valid: Validation rows in it; 0 = nothing to read.
+        train_head: Training rows at its start that go on with a query of the partition before.
+        valid_head: The same of the validation rows.
     """
 
     partition: Partition
     train: int
     valid: int
+    train_head: int = 0
+    valid_head: int = 0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from engine.boosting.events import Timeouts
-from engine.boosting.params.followed import Metric, Task
+from engine.boosting.learning import Conduct, Learning
 from engine.boosting.source import ShardPart
+from engine.metrics.measure import Measure
 
 
 @dataclass(frozen=True)
@@ -17,19 +16,17 @@ class Goal:
     """What is to be learned; the same for all ranks.
 
     Attributes:
-        task: Decides labels, objective and metrics.
+        learning: What the user asked for.
         params: LightGBM's parameters, network apart.
-        rounds: Rounds at most.
+        measure: How rounds are measured.
         metric: The metric that early stopping looks at.
-        early_stopping: Rounds without a better value after which to stop; None = never.
         has_valid: Whether any rank has validation rows.
     """
 
-    task: Task
+    learning: Learning
     params: Mapping[str, Any]
-    rounds: int
-    metric: Metric
-    early_stopping: int | None
+    measure: Measure
+    metric: str
     has_valid: bool
 
 
@@ -69,10 +66,7 @@ class Work:
         shard: This rank's partitions.
         bins: The reference dataset, as `make_bins` returned it.
         sample_rows: Rows that the bins were made of.
-        timeouts: When somebody is lost.
-        checkpoint: File for the model so far, written by rank 0; None for none.
-        checkpoint_every: Rounds from one checkpoint to the next.
-        memory: Bytes that this rank and its Dask worker may hold together; 0 for no bound.
+        conduct: How the work is done.
         threads: Threads of this rank.
     """
 
@@ -84,10 +78,7 @@ class Work:
     shard: tuple[ShardPart, ...]
     bins: bytes
     sample_rows: int
-    timeouts: Timeouts
-    checkpoint: Path | None
-    checkpoint_every: int
-    memory: int
+    conduct: Conduct
     threads: int
 
     @property

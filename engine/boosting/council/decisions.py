@@ -7,24 +7,17 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from engine.boosting.council.labels import LabelCounts, refuse_bad
 from engine.boosting.council.stopping import Stopping
-from engine.boosting.params.followed import Task
 from engine.boosting.work import Goal
 from engine.errors import ContractRefused, MillraceError
-from engine.metrics import BinaryScores, RegressionScores, Scores, metric_value
+from engine.metrics import Scores, metric_value
 
 LABELS, PORTS, ROUND = "labels", "ports", "round"
 """The stages, in order: counts of labels; all ports are free now; the scores of a round."""
 
 DISTINCT = 1 << 14
 """Distinct scores that a round's AUC keeps apart: 320 KiB a rank and round, error below 1e-4."""
-
-FOLLOWED = {"binary": ("log_loss", "auc"), "regression": ("rmse", "mae")}
-"""Metrics that are kept for each round."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +56,6 @@ class Verdict:
     metrics: dict[str, float]
 
 
-def scores(task: Task, y: npt.NDArray[np.float32], p: npt.NDArray[np.float64]) -> Scores:
-    """Return the statistics of one rank's predictions."""
-    if task == "binary":
-        return BinaryScores.of(y, p, limit=DISTINCT)
-    return RegressionScores.of(y, p)
-
-
 class Decisions:
     """Decides for all ranks; called by the hub, once for each stage.
 
@@ -80,7 +66,7 @@ class Decisions:
     def __init__(self, goal: Goal) -> None:
         """Begin before the first round."""
         self._goal = goal
-        self._stopping = Stopping(goal.metric, goal.early_stopping)
+        self._stopping = Stopping(goal.metric, goal.learning.early_stopping)
 
     def __call__(self, stage: str, said: Sequence[Any]) -> Any:
         """Return what all ranks do.
@@ -97,9 +83,9 @@ class Decisions:
     def _check(self, said: Sequence[Labels]) -> None:
         train = sum((labels.train for labels in said), LabelCounts())
         valid = sum((labels.valid for labels in said), LabelCounts())
-        refuse_bad("train", self._goal.task, train)
-        refuse_bad("valid", self._goal.task, valid)
-        stops_by_auc = self._goal.metric == "auc" and self._goal.early_stopping is not None
+        refuse_bad("train", self._goal.learning.task, train)
+        refuse_bad("valid", self._goal.learning.task, valid)
+        stops_by_auc = self._goal.metric == "auc" and self._goal.learning.early_stopping is not None
         if stops_by_auc and not (valid.zeros and valid.ones):
             raise ContractRefused(
                 f"all {valid.rows:,} validation labels are {int(valid.ones > 0)}: there is no AUC",
@@ -113,12 +99,9 @@ class Decisions:
         parts = [entry.scores for entry in said if entry.scores is not None]
         results = reduce(_merged, parts).results()
         stop = self._stopping.stop(said[0].round, metric_value(results, self._goal.metric))
-        metrics = {f"valid_{name}": float(results[name]) for name in FOLLOWED[self._goal.task]}
+        metrics = {f"valid_{name}": float(results[name]) for name in self._goal.measure.followed}
         return Verdict(stop, self._stopping.best_round, metrics)
 
 
-def _merged(one: Scores, other: Scores) -> Scores:
-    match one, other:
-        case (BinaryScores(), BinaryScores()) | (RegressionScores(), RegressionScores()):
-            return one.merge(other)  # type: ignore[arg-type]
-    raise MillraceError("the ranks measure different tasks")
+def _merged(one: Any, other: Any) -> Any:  # of one kind: all ranks have the same measure
+    return one.merge(other)

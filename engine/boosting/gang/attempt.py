@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from distributed import Client, Future
 
-from engine.boosting.events import Fitted, RoundEvent, Timeouts
+from engine.boosting.events import Fitted, RoundEvent
 from engine.boosting.gang.seat import Outcome, leave, reserve, run_rank, unreachable
 from engine.boosting.gang.shards import Shard
+from engine.boosting.learning import Conduct
 from engine.boosting.work import Boosted, Goal, Place, Work
 from engine.errors import Cancelled, MillraceError, RankLost, TrainingFailed
 
@@ -32,14 +32,11 @@ class Orders:
     """What all ranks are told; see `engine.boosting.work.Work`."""
 
     goal: Goal
+    conduct: Conduct
     source: bytes
     shards: Sequence[Shard]
     bins: bytes
     sample_rows: int
-    timeouts: Timeouts
-    checkpoint: Path | None
-    checkpoint_every: int
-    memory: int
     threads: int
 
     def work(self, rank: int, places: tuple[Place, ...], key: bytes) -> Work:
@@ -118,7 +115,7 @@ class Gang:
 
     def _ask(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         futures = self._submit(function, calls)
-        deadline = time.monotonic() + self.orders.timeouts.answer
+        deadline = time.monotonic() + self.orders.conduct.timeouts.answer
         found = []
         for worker, future in zip(self.workers, futures, strict=True):
             try:
@@ -146,7 +143,7 @@ class Gang:
                 continue
             if isinstance(item, int):
                 outcomes[item] = self._outcome(item, futures[item])
-                deadline = min(deadline, time.monotonic() + self.orders.timeouts.leave)
+                deadline = min(deadline, time.monotonic() + self.orders.conduct.timeouts.leave)
             else:
                 self._pass_on(item)
         return outcomes
@@ -157,7 +154,7 @@ class Gang:
 
     def _outcome(self, rank: int, future: Future[Any]) -> Outcome:
         try:
-            outcome: Outcome = future.result(timeout=self.orders.timeouts.answer)
+            outcome: Outcome = future.result(timeout=self.orders.conduct.timeouts.answer)
         except (Exception, CancelledError) as error:
             what = f"rank {rank} on {self.workers[rank]} was lost: {type(error).__name__}: {error}"
             return Outcome(rank, error=RankLost(what, hint="see the log of this worker"))
@@ -174,7 +171,7 @@ class Gang:
                 kind=kind,
                 rank=rank,
                 round=event.get("round", 0),
-                rounds=self.orders.goal.rounds,
+                rounds=self.orders.goal.learning.rounds,
                 metrics=event.get("metrics", {}),
                 rows=event.get("rows", 0),
                 peak_memory=event["peak"],
@@ -229,5 +226,5 @@ class Gang:
                     self.attempt,
                     workers=[worker],
                     on_error="ignore",
-                    callback_timeout=min(QUIET_SECONDS, self.orders.timeouts.leave),
+                    callback_timeout=min(QUIET_SECONDS, self.orders.conduct.timeouts.leave),
                 )

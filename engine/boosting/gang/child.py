@@ -167,8 +167,8 @@ def _listen(
             pass
         if time.monotonic() - measured > MEMORY_TICK:
             measured = time.monotonic()
-            ending.killed = _over(process, work.memory, ending) or _given_up(
-                silence, work.timeouts.frozen, unwanted
+            ending.killed = _over(process, work.conduct.memory, ending) or _given_up(
+                silence, work.conduct.timeouts.frozen, unwanted
             )
         if ending.killed:
             process.kill()

@@ -10,10 +10,9 @@ effect as cancelling.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,17 +22,17 @@ from engine.boosting.bins.reference import Sample, make_bins
 from engine.boosting.events import Fitted, RoundEvent, Timeouts
 from engine.boosting.gang.attempt import Gang, Orders
 from engine.boosting.gang.shards import shards
-from engine.boosting.params.followed import Task, metric_for
+from engine.boosting.learning import Conduct, Learning
+from engine.boosting.params.followed import metric_for
 from engine.boosting.params.given import checked
 from engine.boosting.params.shared import common
 from engine.boosting.source import RowSource, ShardPart
 from engine.boosting.work import Goal
 from engine.errors import Cancelled, RankLost, SpecError
+from engine.metrics.measure import Measure
 
 if TYPE_CHECKING:
     from cluster.resources import Resources
-
-CHECKPOINT_ROUNDS = 50
 
 
 def fit(
@@ -42,19 +41,11 @@ def fit(
     source: RowSource,
     parts: Sequence[ShardPart],
     sample: npt.NDArray[np.float32],
+    learning: Learning,
+    conduct: Conduct,
     *,
-    task: str,
-    params: Mapping[str, object],
-    rounds: int,
-    early_stopping: int | None,
-    metric: str | None,
-    seed: int,
     progress: Callable[[RoundEvent], None],
-    checkpoint: Path | None,
-    memory: int,
-    checkpoint_every: int = CHECKPOINT_ROUNDS,
     cancel: Callable[[], bool] = lambda: False,
-    timeouts: Timeouts | None = None,
 ) -> Fitted:
     """Train LightGBM on the rows of a source, spread over the workers of a cluster.
 
@@ -67,20 +58,10 @@ def fit(
         source: Reads partitions, in the processes of the ranks.
         parts: All partitions with their numbers of rows.
         sample: Shape (rows, features) float32: training rows that the bins are made from.
-        task: ``binary`` or ``regression``.
-        params: The user's LightGBM parameters.
-        rounds: Boosting rounds at most.
-        early_stopping: Rounds without a better validation metric after which to stop; or None.
-        metric: ``log_loss``, ``auc``, ``rmse`` or ``mae``; None = the task's first.
-        seed: Of everything that LightGBM draws.
+        learning: What is to be learned.
+        conduct: How the work is done.
         progress: Called in this thread with what happens, a few times a second.
-        checkpoint: File for the model so far, written by the worker of rank 0 (a path that both
-            see); or None.
-        memory: Bytes that a rank and its Dask worker may hold together; the rank is killed above.
-            0 = no bound.
-        checkpoint_every: Rounds between checkpoints; a minute never passes without one.
         cancel: Looked at twice a second.
-        timeouts: When somebody is given up.
 
     Raises:
         SpecError: A parameter, the task or the metric cannot be.
@@ -91,46 +72,36 @@ def fit(
         MillraceError: What the source raised.
     """
     split = shards(parts, resources.workers)
-    goal = _goal(source, parts, resources, task, params, rounds, early_stopping, metric, seed)
+    goal = _goal(source, parts, resources, learning)
     if sample.ndim != 2 or sample.shape[1] != len(source.features) or not len(sample):
         what = f"the sample has shape {sample.shape}, not (rows, {len(source.features)})"
         raise SpecError(what, where="train.sample_rows", hint="draw at least one row")
-    waits = timeouts or Timeouts()
     orders = Orders(
         goal=goal,
+        conduct=conduct,
         source=pickle.dumps(source),
         shards=split,
         bins=make_bins(Sample(sample, goal.params), resources.cores),
         sample_rows=len(sample),
-        timeouts=waits,
-        checkpoint=checkpoint,
-        checkpoint_every=checkpoint_every,
-        memory=memory,
         threads=resources.threads,
     )
-    with _locked(client, _workers(client, len(split), waits), cancel) as workers:
+    workers = _workers(client, len(split), conduct.timeouts)
+    with _locked(client, workers, cancel):
         return Gang(client, workers, orders, progress, cancel).run()
 
 
 def _goal(
-    source: RowSource,
-    parts: Sequence[ShardPart],
-    resources: Resources,
-    task: str,
-    params: Mapping[str, object],
-    rounds: int,
-    early_stopping: int | None,
-    metric: str | None,
-    seed: int,
+    source: RowSource, parts: Sequence[ShardPart], resources: Resources, learning: Learning
 ) -> Goal:
-    own = checked(params)
+    own = checked(learning.params)
     valid = sum(part.valid for part in parts)
-    followed = metric_for(task, metric, early_stopping, valid, own.get("boosting"))
-    if rounds < 1:
-        raise SpecError(f"{rounds} boosting rounds", where="train.params", hint="at least 1")
-    kind = cast(Task, task)
-    shared = common(own, kind, source.categorical, resources.threads, seed)
-    return Goal(kind, shared, rounds, followed, early_stopping, valid > 0)
+    measure = learning.measure or Measure(learning.task, learning.classes)
+    stop = learning.early_stopping
+    metric = metric_for(measure, learning.metric, stop, valid, own.get("boosting"))
+    if learning.rounds < 1:
+        raise SpecError(f"{learning.rounds} boosting rounds", where="train.params", hint="give 1")
+    shared = common(own, learning, source.categorical, resources.threads)
+    return Goal(learning, shared, measure, metric, valid > 0)
 
 
 def _workers(client: Client, count: int, timeouts: Timeouts) -> list[str]:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Literal
 
 from engine.errors import SpecError
+from engine.metrics.measure import Measure
 
-Task = Literal["binary", "regression"]
-Metric = Literal["log_loss", "auc", "rmse", "mae"]
-
-METRICS: Final[Mapping[str, tuple[Metric, ...]]] = {
-    "binary": ("log_loss", "auc"),
-    "regression": ("rmse", "mae"),
-}
-"""Metrics that can stop training, by task; the first is the default."""
+Task = Literal["binary", "multiclass", "regression", "ranking"]
 
 
 def metric_for(
-    task: str, metric: str | None, early_stopping: int | None, valid: int, boosting: object
-) -> Metric:
+    measure: Measure, metric: str | None, early_stopping: int | None, valid: int, boosting: object
+) -> str:
     """Return the metric that training is followed by.
 
     Args:
-        task: ``binary`` or ``regression``.
+        measure: How rounds are measured.
         metric: The user's choice.
         early_stopping: Rounds of patience, or None.
         valid: Number of validation rows.
@@ -32,13 +25,10 @@ def metric_for(
     Raises:
         SpecError: The metric does not go with the task, or there is nothing to stop by.
     """
-    if task not in METRICS:
-        hint = f"one of {', '.join(METRICS)}"
-        raise SpecError(f"unknown task {task!r}", where="train.task", hint=hint)
-    known = METRICS[task]
-    chosen = next((name for name in known if name == metric), None) if metric else known[0]
-    if chosen is None:
-        what = f"metric {metric!r} does not go with task {task!r}"
+    known = measure.followed
+    chosen = metric or known[0]
+    if chosen not in known:
+        what = f"metric {metric!r} does not go with task {measure.task!r}"
         raise SpecError(what, where="train.metric", hint=f"use {' or '.join(known)}")
     if early_stopping is not None and not valid:
         what = "early stopping needs validation rows, and there are none"

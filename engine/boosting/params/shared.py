@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.boosting.params.followed import Task
+from engine.boosting.learning import Learning
 
 
 def common(
-    params: Mapping[str, object], task: Task, categorical: Sequence[int], threads: int, seed: int
+    params: Mapping[str, object], learning: Learning, categorical: Sequence[int], threads: int
 ) -> dict[str, Any]:
     """Return the parameters that bins, data and training share on all ranks.
 
     Args:
         params: The user's, already `checked`.
-        task: Decides the objective.
+        learning: Decides the objective.
         categorical: Positions of features that hold codes.
         threads: Threads of one rank.
-        seed: Of everything that LightGBM draws.
     """
     layout = {} if {"force_col_wise", "force_row_wise"} & set(params) else {"force_col_wise": True}
     return {
         **layout,  # col-wise keeps no second copy of the bins, and trying both would touch both
         **params,
-        "objective": task,
+        "objective": learning.objective or learning.task,
         "metric": "None",
-        "seed": seed,
+        "seed": learning.seed,
         "num_threads": threads,
         "deterministic": True,
         "feature_pre_filter": False,

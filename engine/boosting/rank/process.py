@@ -87,8 +87,8 @@ class Rank:
         first = work.places[HUB_RANK]
         address = (first.host, first.hub)
         if work.rank == HUB_RANK:
-            self._hub = Hub(address, work.key, len(work.places), decisions, work.timeouts)
-        return Link(address, work.key, work.rank, work.timeouts, self._leave)
+            self._hub = Hub(address, work.key, len(work.places), decisions, work.conduct.timeouts)
+        return Link(address, work.key, work.rank, work.conduct.timeouts, self._leave)
 
     def _load(self, source: RowSource) -> tuple[Binned, Binned]:
         work = self._work
@@ -115,7 +115,7 @@ def main() -> None:
     voice = Voice()
     work: Work = pickle.load(sys.stdin.buffer)
     end_with_parent()
-    voice.beat(work.timeouts.beat)
+    voice.beat(work.conduct.timeouts.beat)
     try:
         boosted = Rank(work, voice, (int(sys.argv[1]), int(sys.argv[2]))).run()
     except MillraceError as error:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.boosting.council.decisions import ROUND, RoundScores, Verdict, scores
+from engine.boosting.council.decisions import DISTINCT, ROUND, RoundScores, Verdict
 from engine.boosting.council.link import Council
 from engine.boosting.native import lightgbm
 from engine.boosting.params.shared import network, without_network
@@ -55,7 +55,8 @@ class Rounds:
         best = self._boost(booster)
         rounds = booster.current_iteration()
         # Without early stopping all rounds are kept, as LightGBM itself does.
-        kept = min(best, rounds) if self.work.goal.early_stopping is not None and best else rounds
+        stops = self.work.goal.learning.early_stopping is not None
+        kept = min(best, rounds) if stops and best else rounds
         model = without_network(booster.model_to_string(num_iteration=kept))
         gain = booster.feature_importance("gain", iteration=kept).tolist()
         if self.work.places[1:]:
@@ -74,7 +75,7 @@ class Rounds:
     def _boost(self, booster: Any) -> int:
         """Boost and return the best round; 0 without validation rows."""
         best = 0
-        for number in range(1, self.work.goal.rounds + 1):
+        for number in range(1, self.work.goal.learning.rounds + 1):
             finished = booster.update()
             if booster.current_iteration() < number:  # no tree could be grown; it is the same
                 break  # on every rank
@@ -91,21 +92,23 @@ class Rounds:
             return Verdict(False, 0, {})
         found = None
         if self.valid.data is not None:
-            found = scores(self.work.goal.task, self.valid.y, _predictions(booster))
+            p = _predictions(booster)
+            found = self.work.goal.measure.of(self.valid.y, p, limit=DISTINCT)
         verdict: Verdict = self.council.say(ROUND, RoundScores(number, found))
         self.history.append(verdict.metrics)
         return verdict
 
     def _save(self, booster: Any, number: int) -> None:
-        path = self.work.checkpoint
-        due = number % self.work.checkpoint_every == 0
+        path = self.work.conduct.checkpoint
+        due = number % self.work.conduct.checkpoint_every == 0
         due |= time.monotonic() - self.saved > CHECKPOINT_SECONDS
         if path is None or self.work.rank or not due:
             return
         model = without_network(booster.model_to_string(num_iteration=-1))
         self.saved = time.monotonic()
         try:
-            checkpoint.write(path, checkpoint.Checkpoint(number, self.work.goal.rounds, model))
+            most = self.work.goal.learning.rounds
+            checkpoint.write(path, checkpoint.Checkpoint(number, most, model))
         except OSError as error:  # hours of training must not be lost to a full disk
             print(f"no checkpoint at round {number}: {error}", file=sys.stderr)
 

@@ -10,12 +10,19 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from engine.boosting import Rows, ShardPart
+from engine.boosting import Conduct, Learning, Rows, ShardPart
 from engine.errors import InputError
 from engine.plan import Partition
+
+
+def asked(**fields: Any) -> tuple[Learning, Conduct]:
+    """Return what `fit` is told, from the fields of both."""
+    conduct = {name: fields.pop(name) for name in list(fields) if name in Conduct.__annotations__}
+    return Learning(**{"task": "binary", **fields}), Conduct(**conduct)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Drawn:
     folder: Path | None = None
     features: tuple[str, ...] = ("a", "b:{c}", "d", "e", "colour")
     categorical: tuple[int, ...] = (4,)
+    vectors: frozenset[str] = frozenset()
 
     def partitions(self, count: int) -> list[Partition]:
         return [Partition(i, (), self.rows, 0, 0, 0) for i in range(count)]

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from boosting_rows import Drawn
+from boosting_rows import Drawn, asked
 from conftest import rank_processes, wait_until
 from distributed import Client
 
@@ -36,12 +36,13 @@ def client() -> Iterator[Client]:
 
 
 def train(client: Client, source: Drawn, **changes: Any) -> Fitted:
-    call: dict[str, Any] = {"rounds": 20, "memory": 0, "timeouts": FAST} | changes
+    call: dict[str, Any] = {"rounds": 20, "timeouts": FAST, "restarts": 0} | changes
     workers = call.pop("workers", 2)
+    given = {name: call.pop(name) for name in ("progress", "cancel") if name in call}
+    given.setdefault("progress", lambda event: None)
     return fit(
         client, Resources(workers, 1, 2**30), source, source.parts(PARTS), source.sample(PARTS),
-        task="binary", params={"num_leaves": 7}, early_stopping=None, metric=None, seed=1,
-        progress=lambda event: None, checkpoint=None, **call,
+        *asked(params={"num_leaves": 7}, seed=1, **call), **given,
     )  # fmt: skip
 
 
@@ -77,8 +78,7 @@ def test_a_rank_that_is_killed_while_it_boosts(client: Client) -> None:
     with pytest.raises(RankLost, match="SIGKILL"):
         fit(
             client, Resources(2, 1, 2**30), source, source.parts(PARTS), source.sample(PARTS),
-            task="binary", params={}, rounds=100_000, early_stopping=None, metric=None, seed=1,
-            progress=kill_one, checkpoint=None, memory=0, timeouts=FAST,
+            *asked(rounds=100_000, timeouts=FAST, restarts=0), progress=kill_one,
         )  # fmt: skip
     assert time.monotonic() - began < 30
     assert worker_pids(client) == pids
@@ -128,15 +128,14 @@ def test_a_worker_that_is_frozen_from_the_start(client: Client) -> None:
 DRIVER = """
 import sys
 sys.path[:0] = {path!r}
-from boosting_rows import Drawn
+from boosting_rows import Drawn, asked
 from distributed import Client
 from cluster.resources import Resources
 from engine.boosting import fit
 source = Drawn()
 with Client({address!r}) as client:
-    fit(client, Resources(2, 1, 2**30), source, source.parts(6), source.sample(6), task="binary",
-        params={{}}, rounds=1_000_000, early_stopping=None, metric=None, seed=1,
-        progress=lambda event: None, checkpoint=None, memory=0)
+    fit(client, Resources(2, 1, 2**30), source, source.parts(6), source.sample(6),
+        *asked(rounds=1_000_000), progress=lambda event: None)
 """
 
 
@@ -160,14 +159,13 @@ import sys
 sys.path[:0] = {[p for p in sys.path if p]!r}
 from cluster.session import connect
 from cluster.spec import LocalCluster
-from boosting_rows import Drawn
+from boosting_rows import Drawn, asked
 from engine.boosting import fit
 if __name__ == "__main__":
     source = Drawn()
     with connect(LocalCluster(workers=2, memory="1 GiB")) as session:
         fit(session.client, session.resources, source, source.parts(6), source.sample(6),
-            task="binary", params={{}}, rounds=1_000_000, early_stopping=None, metric=None, seed=1,
-            progress=lambda event: None, checkpoint=None, memory=0)
+            *asked(rounds=1_000_000), progress=lambda event: None)
 """
     file = tmp_path / "driver.py"
     file.write_text(script)

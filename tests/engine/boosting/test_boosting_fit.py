@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from boosting_rows import Drawn, OneClass
+from boosting_rows import Drawn, OneClass, asked
 from distributed import Client
 
 from cluster.resources import Resources
@@ -47,17 +47,14 @@ def train(client: Client, source: Drawn, workers: int, **changes: Any) -> Fitted
         "task": source.task,
         "params": PARAMS,
         "rounds": 30,
-        "early_stopping": None,
-        "metric": None,
         "seed": 7,
-        "progress": lambda event: None,
-        "checkpoint": None,
-        "memory": 0,
     }
     parts: list[ShardPart] = changes.pop("parts", source.parts(PARTS))
-    call |= changes
+    given = {name: changes.pop(name) for name in ("progress", "cancel") if name in changes}
+    given.setdefault("progress", lambda event: None)
     resources = Resources(workers, 1, 2**30)
-    return fit(client, resources, source, parts, source.sample(PARTS), **call)
+    sample = source.sample(PARTS)
+    return fit(client, resources, source, parts, sample, *asked(**call | changes), **given)
 
 
 def held_out(source: Drawn) -> tuple[np.ndarray, np.ndarray]:
@@ -109,9 +106,8 @@ def test_one_rank_gives_the_trees_of_lightgbm_with_the_same_bins(client: Client)
     x, y = (np.concatenate([getattr(part, name) for part in parts]) for name in "xy")
     resources = Resources(1, 1, 2**30)
     fitted = fit(
-        client, resources, source, source.parts(PARTS), x, task="binary", params=PARAMS,
-        rounds=10, early_stopping=None, metric=None, seed=7, progress=lambda _: None,
-        checkpoint=None, memory=0,
+        client, resources, source, source.parts(PARTS), x,
+        *asked(params=PARAMS, rounds=10, seed=7), progress=lambda _: None,
     )  # fmt: skip
     params = {
         **PARAMS, "objective": "binary", "seed": 7, "verbosity": -1, "deterministic": True,
