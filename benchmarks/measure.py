@@ -41,12 +41,17 @@ class Worker:
 
 @dataclass
 class Measured:
-    """What a command cost: seconds of wall and CPU time, peak bytes, and how it ended."""
+    """What a command cost: seconds of wall and CPU time, peak bytes, and how it ended.
+
+    ``read`` is what its processes read from files and sockets, bytes (Linux's ``rchar``), whether a
+    disk or the page cache had it; the last half second of a process may be missing.
+    """
 
     wall: float = 0.0
     cpu: float = 0.0
     rss: int = 0
     pss: int = 0
+    read: int = 0
     returncode: int = 0
     timed_out: bool = False
     workers: list[Worker] = field(default_factory=list)
@@ -104,7 +109,7 @@ def run(
             command,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(environ or {}), **_confinement(confined, limit)},
+            env=_confined({**os.environ, **(environ or {})}, confined, limit),
             cwd=folder,
             start_new_session=True,
             preexec_fn=(lambda: _join(group, os.getpid())) if group else None,
@@ -118,13 +123,14 @@ def run(
     return result
 
 
-def _confinement(group: Path | None, limit: int | None) -> dict[str, str]:
+def _confined(environ: dict[str, str], group: Path | None, limit: int | None) -> dict[str, str]:
+    """Return an environment in which workers go into memory cgroups, if there is a limit."""
     if limit is None:
-        return {}
+        return environ
     if group is None:
         raise PermissionError(f"no memory cgroup can be made in {MEMORY_GROUP}")
-    path = os.pathsep.join(filter(None, (str(CONFINE), os.environ.get("PYTHONPATH"))))
-    return {"BENCH_GROUP": str(group), "BENCH_LIMIT": str(limit), "PYTHONPATH": path}
+    path = os.pathsep.join(filter(None, (str(CONFINE), environ.get("PYTHONPATH"))))
+    return {**environ, "BENCH_GROUP": str(group), "BENCH_LIMIT": str(limit), "PYTHONPATH": path}
 
 
 class _Tree:
@@ -134,6 +140,7 @@ class _Tree:
         self.root = root
         self.workers: dict[int, Worker] = {}
         self.marks: dict[int, int] = {}
+        self.read: dict[int, int] = {}
         self.rss = self.pss = 0
 
     def watch(self, process: subprocess.Popen[bytes], deadline: float) -> bool:
@@ -156,6 +163,7 @@ class _Tree:
             wall,
             rss=self.rss,
             pss=self.pss,
+            read=sum(self.read.values()),
             returncode=returncode,
             timed_out=timed_out,
             workers=workers or list(self.workers.values()),
@@ -178,7 +186,7 @@ class _Tree:
                     mine = pid
                 owner[pid] = mine
                 size = self._size(pid)
-                pss = _pss(pid) if with_pss else 0
+                pss = self._looked(pid) if with_pss else 0
             except (psutil.Error, OSError):
                 continue  # ended in between
             sums = now.setdefault(mine, [0, 0])
@@ -191,6 +199,11 @@ class _Tree:
         size = mark if mark > self.marks.get(pid, 0) else rss
         self.marks[pid] = mark
         return size
+
+    def _looked(self, pid: int) -> int:
+        """Note what a process has read so far, and return its PSS."""
+        self.read[pid] = _read(pid)
+        return _pss(pid)
 
     def _record(self, now: Mapping[int, Sequence[int]]) -> None:
         for pid, (rss, pss) in now.items():
@@ -224,6 +237,11 @@ def _status(pid: int) -> tuple[int, int]:
 def _pss(pid: int) -> int:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def _read(pid: int) -> int:
+    words = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    return int(words["rchar"])
 
 
 def _make_group(parent: Path) -> Path | None:

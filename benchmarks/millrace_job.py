@@ -7,27 +7,117 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import measure
+import report
 from synthetic import Shape
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MODEL, OUTPUT = "models/bench", "predictions"  # beside the job file
 
 
-def command(job: Path) -> list[str]:
-    """Return the command that runs a job file with this checkout's code."""
+class Refused(Exception):
+    """millrace does not do what a job file asks for; says why."""
+
+
+def command(job: Path, verb: str = "run", *options: str) -> list[str]:
+    """Return the command that runs (or plans) a job file with this checkout's code."""
     start = "import sys; from jobs.cli import main; sys.exit(main())"
-    return [sys.executable, "-c", start, "run", str(job)]
+    return [sys.executable, "-c", start, verb, str(job), *options]
 
 
 def environ() -> dict[str, str]:
     """Return the environment that `command` needs on top of this one."""
     path = os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH"))))
     return {"PYTHONPATH": path}
+
+
+def write(job: Path, sections: Mapping[str, object]) -> Path:
+    """Write a job file; return its path.
+
+    Args:
+        job: Where to.
+        sections: Values of the top level, and a mapping for each section by its (dotted) name.
+    """
+    top = {name: value for name, value in sections.items() if not isinstance(value, Mapping)}
+    lines = [f"{name} = {_toml(value)}" for name, value in top.items()]
+    for name, section in sections.items():
+        if isinstance(section, Mapping):
+            lines += ["", f"[{name}]", *(f"{k} = {_toml(v)}" for k, v in section.items())]
+    job.write_text("\n".join(lines) + "\n")
+    return job
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def plan(job: Path) -> dict[str, Any]:
+    """Return what ``millrace plan --json`` says of a job.
+
+    Raises:
+        Refused: The job file is wrong, or the job does not fit.
+    """
+    done = subprocess.run(
+        command(job, "plan", "--json"),
+        cwd=job.parent,
+        env={**os.environ, **environ()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Refused(" ".join(done.stderr.split())[:300])
+    planned: dict[str, Any] = json.loads(done.stdout)
+    return planned
+
+
+def step(planned: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return one step of what `plan` returned."""
+    return next(dict(step) for step in planned["steps"] if step["name"] == name)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run: what it cost, and what ``millrace run --json`` said; empty when it failed."""
+
+    cost: measure.Measured
+    result: Mapping[str, Any]
+
+
+def run(job: Path, *, limit: int | None = None, timeout: float = 3_600.0) -> Ran:
+    """Run a job in its folder; ``log.txt`` beside it has what it told.
+
+    Args:
+        job: The job file.
+        limit: Bytes of memory of each worker's cgroup.
+        timeout: Seconds until it is killed.
+    """
+    answer = job.with_suffix(".json")
+    shell = ["sh", "-c", 'answer=$1; shift; exec "$@" > "$answer"', "sh", str(answer)]
+    cost = measure.run(
+        [*shell, *command(job, "run", "--json")],
+        job.parent / "log.txt",
+        limit=limit,
+        timeout=timeout,
+        folder=job.parent,
+        environ=environ(),
+    )
+    if cost.returncode:
+        print(f"  {job}: {cost.ending}: {report.last_words(job.parent / 'log.txt')}", flush=True)
+        return Ran(cost, {})
+    return Ran(cost, json.loads(answer.read_text()))
 
 
 def write_training(
@@ -79,24 +169,39 @@ def model_text(folder: Path) -> Path | None:
 def seconds(folder: Path) -> dict[str, float]:
     """Return the seconds of each step of the last run in a folder; ``train`` also in two parts.
 
-    ``load`` is from the start of training to the end of the first round, ``boost`` the rest.
+    ``load`` is from the start of training to the start of the first round, taken as one mean round
+    before its end; ``boost`` is all rounds. Not every round need have been told.
     """
-    files = sorted((folder / ".millrace/runs").glob("*/events.jsonl"), key=os.path.getmtime)
-    if not files:
-        return {}
-    events = [json.loads(line) for line in files[-1].read_text().splitlines()]
+    events = run_events(folder)
     marks: dict[str, float] = {}
-    for step in dict.fromkeys(event["step"] for event in events if event["step"]):
-        first = _times(events, step, "step_started")
-        last = _times(events, step, "step_done")
+    for name in dict.fromkeys(event["step"] for event in events if event["step"]):
+        first, last = _times(events, name, "step_started"), _times(events, name, "step_done")
         if first and last:
-            marks[step] = last[-1] - first[0]
-        rounds = _times(events, step, "round")
-        if first and rounds:
-            marks |= {"load": rounds[0] - first[0], "boost": rounds[-1] - rounds[0]}
+            marks[name] = last[-1] - first[0]
+        if first and (told := [e for e in events if e["step"] == name and e["name"] == "round"]):
+            load = max(0.0, _first_round(told) - first[0])
+            marks |= {"load": load, "boost": _time(told[-1]) - first[0] - load}
     return marks
 
 
-def _times(events: Sequence[Mapping[str, str]], step: str, name: str) -> list[float]:
-    found = (e["time"] for e in events if e["step"] == step and e["name"] == name)
-    return [datetime.fromisoformat(time).timestamp() for time in found]
+def run_events(folder: Path) -> list[dict[str, Any]]:
+    """Return the events of the last run in a folder."""
+    files = sorted((folder / ".millrace/runs").glob("*/events.jsonl"), key=os.path.getmtime)
+    lines = files[-1].read_text().splitlines() if files else []
+    return [json.loads(line) for line in lines]
+
+
+def _first_round(told: Sequence[Mapping[str, Any]]) -> float:
+    """Return when the first round began, from the times at which rounds ended."""
+    first, last = told[0], told[-1]
+    between = last["fields"]["round"] - first["fields"]["round"]
+    mean = (_time(last) - _time(first)) / max(1, between)
+    return _time(first) - mean * float(first["fields"]["round"])
+
+
+def _times(events: Sequence[Mapping[str, Any]], step: str, name: str) -> list[float]:
+    return [_time(e) for e in events if e["step"] == step and e["name"] == name]
+
+
+def _time(event: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(event["time"]).timestamp()

@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from goals import Goal
+
 MB = 1e6
 
 
@@ -42,14 +44,27 @@ def against(results: Sequence[dict[str, object]], first: str, columns: Sequence[
 
 
 def finish(
-    title: str, results: Sequence[dict[str, object]], columns: Sequence[str], out: Path | None
+    title: str,
+    results: Sequence[dict[str, object]],
+    columns: Sequence[str],
+    out: Path | None,
+    goals: Sequence[Goal] = (),
 ) -> None:
     """Print the table with its ratios to millrace, and write the results where asked."""
     against(results, "millrace", columns)
+    finish_plain(title, results, out, goals)
+
+
+def finish_plain(
+    title: str, results: Sequence[dict[str, object]], out: Path | None, goals: Sequence[Goal] = ()
+) -> None:
+    """Print the table and the goals as they are, and write both where asked."""
     print(f"\n{title}; {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}\n")
     print(show(results))
+    print("\n".join(["", *map(str, goals)]), flush=True)
     if out:
-        out.write_text(json.dumps({"title": title, "results": results}, indent=1) + "\n")
+        told = {"title": title, "results": results, "goals": [g.to_dict() for g in goals]}
+        out.write_text(json.dumps(told, indent=1) + "\n")
 
 
 def last_words(log: Path) -> str:

@@ -1,8 +1,9 @@
 """HIGGS-like Parquet tables of any size, made once and kept.
 
 28 float32 features (the last seven are functions of the others, like the masses in HIGGS), a row
-id (int64), a binary label (float32) and, if asked for, string categories. Every row group is drawn
-from a seed of its own, so memory stays at one row group, and the same shape gives the same bytes.
+id (int64), a binary label (float32) and, if asked for, string categories; 18 features or more are
+drawn in the same way. Every row group is drawn from a seed of its own, so memory stays at one row
+group, and the same shape gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROW_GROUP, FILE_GROUPS = 500_000, 4  # rows of a group, groups of a file
+GROUP_CELLS = 20_000_000  # of a wide table's groups, which have fewer rows
 DERIVED = 7
 LEVELS = (8, 60, 700, 5_000)  # distinct values of the categorical columns, in turn
 CACHE = Path("/tmp/millrace-bench")
@@ -30,12 +32,18 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides the bytes of a table."""
+    """What decides the bytes of a table; ``double``: features are float64."""
 
     rows: int
     features: int = 28
     categories: int = 0
     seed: int = 1
+    double: bool = False
+
+    @property
+    def group(self) -> int:
+        """Return the rows of a row group."""
+        return min(ROW_GROUP, GROUP_CELLS // self.features)
 
     @property
     def names(self) -> list[str]:
@@ -46,7 +54,8 @@ class Shape:
     @property
     def folder(self) -> str:
         """Return the folder name of the table."""
-        return f"v{VERSION}-{self.rows}x{self.features}c{self.categories}s{self.seed}"
+        kind = "-float64" if self.double else ""
+        return f"v{VERSION}-{self.rows}x{self.features}c{self.categories}s{self.seed}{kind}"
 
 
 def _features(rng: np.random.Generator, rows: int, count: int) -> list[Floats]:
@@ -67,15 +76,16 @@ def _label(rng: np.random.Generator, x: list[Floats], codes: list[npt.NDArray[np
 
 def _group(shape: Shape, number: int) -> pa.Table:
     """Return one row group as a table."""
-    first = number * ROW_GROUP
-    rows = min(ROW_GROUP, shape.rows - first)
+    first = number * shape.group
+    rows = min(shape.group, shape.rows - first)
     rng = np.random.default_rng([shape.seed, number])
     x = _features(rng, rows, shape.features)
     levels = [LEVELS[n % len(LEVELS)] for n in range(shape.categories)]
     codes = [np.floor(rng.random(rows) ** 2 * count).astype(np.int64) for count in levels]
     columns = {"id": pa.array(np.arange(first, first + rows))}
     columns["label"] = pa.array(_label(rng, x, codes))
-    columns |= {f"f{n}": pa.array(values) for n, values in enumerate(x)}
+    kind = pa.float64() if shape.double else pa.float32()
+    columns |= {f"f{n}": pa.array(values).cast(kind) for n, values in enumerate(x)}
     for n, (code, count) in enumerate(zip(codes, levels, strict=True)):
         words = pa.array([f"level-{k:04d}" for k in range(count)])
         columns[f"c{n}"] = pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), words)
@@ -89,7 +99,7 @@ def table(shape: Shape, cache: Path = CACHE) -> Path:
         return folder
     draft = cache / f".{shape.folder}.{os.getpid()}"
     draft.mkdir(parents=True)
-    groups = range(-(-shape.rows // ROW_GROUP))
+    groups = range(-(-shape.rows // shape.group))
     for number, start in enumerate(groups[::FILE_GROUPS]):
         _write(shape, groups[start : start + FILE_GROUPS], draft / f"part-{number:04d}.parquet")
     try:
@@ -110,9 +120,9 @@ def _write(shape: Shape, groups: range, path: Path) -> None:
         use_dictionary=categories,
         store_schema=False,
     ) as writer:
-        writer.write_table(first, row_group_size=ROW_GROUP)
+        writer.write_table(first, row_group_size=shape.group)
         for number in groups[1:]:
-            writer.write_table(_group(shape, number), row_group_size=ROW_GROUP)
+            writer.write_table(_group(shape, number), row_group_size=shape.group)
 
 
 def slices(folder: Path) -> Iterator[tuple[str, int]]:
@@ -126,11 +136,13 @@ def main() -> None:
     """Make a table from the command line and print its folder."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--features", type=int, default=28)
     parser.add_argument("--categories", type=int, default=0)
+    parser.add_argument("--double", action="store_true", help="float64 features")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=CACHE)
     options = parser.parse_args()
-    shape = Shape(options.rows, categories=options.categories, seed=options.seed)
+    shape = Shape(options.rows, options.features, options.categories, options.seed, options.double)
     print(table(shape, options.cache))
 
 

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.classes import Class
 from engine.contract import Rule
 from engine.errors import ModelError
 from engine.features.fitted import FittedPipeline
 
 DIGESTS = "digests.json"
 MODEL = "model.txt"
+TASK = ("task", "objective", "classes", "target", "query")
+"""What ``task.json`` says; older bundles say only ``task`` and ``target``."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,13 @@ class Bundle:
         pipeline: The fitted features.
         types: Type name of each input column after the contract.
         rules: Contract of the input columns.
-        task: ``binary`` or ``regression``.
+        task: ``binary``, ``multiclass``, ``regression`` or ``ranking``.
         target: SQL expression of the label.
         metrics: Metrics by part, and the baseline's.
         provenance: Job, data digests, versions, seed, rows.
+        objective: LightGBM's objective; ``None``: the task's own.
+        classes: Values of the label in the order of their codes; ``None``: the label is a number.
+        query: Column that said which rows were ranked against each other, if any did.
     """
 
     model: str
@@ -44,6 +50,9 @@ class Bundle:
     target: str
     metrics: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    objective: str | None = None
+    classes: tuple[Class, ...] | None = None
+    query: str | None = None
 
     def files(self) -> dict[str, bytes]:
         """Return the content of the bundle's files by name, with the digest list."""
@@ -55,7 +64,7 @@ class Bundle:
             MODEL: self.model.encode(),
             **self.pipeline.files(),
             "contract.json": _json({"types": dict(self.types), "rules": rules}),
-            "task.json": _json({"task": self.task, "target": self.target}),
+            "task.json": _json({name: getattr(self, name) for name in TASK}),
             "metrics.json": _json(self.metrics),
             "provenance.json": _json(self.provenance),
         }
@@ -83,17 +92,20 @@ def load(folder: Path) -> Bundle:
     """
     contents = checked(folder)
     parsed = {n: json.loads(data) for n, data in contents.items() if n.endswith(".json")}
-    contract = parsed["contract.json"]
+    contract, task = parsed["contract.json"], parsed["task.json"]
     rules = {name: _rule(fields) for name, fields in contract["rules"].items()}
     return Bundle(
         contents[MODEL].decode(),
         FittedPipeline.of_files(contents),
         contract["types"],
         rules,
-        parsed["task.json"]["task"],
-        parsed["task.json"]["target"],
+        task["task"],
+        task["target"],
         parsed["metrics.json"],
         parsed["provenance.json"],
+        task.get("objective"),
+        None if task.get("classes") is None else tuple(task["classes"]),
+        task.get("query"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Where a split cuts that needs to know: a pass over the column that decides, alone."""
+"""Where a split cuts, and which classes there are: a pass over the column that decides, alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from distributed import Client
 
+from engine.classes import Class, assert_few, classes_of, ordered
 from engine.errors import ContractRefused
 from engine.execute import in_order, over_partitions
 from engine.plan import Partition
@@ -20,6 +21,7 @@ from engine.source import Source
 from engine.split import Split, uniform
 from engine.statistics.distribution import Distribution
 from engine.statistics.quantiles import Quantiles
+from engine.vectors import VectorColumns
 
 
 def with_cuts(
@@ -79,13 +81,47 @@ def with_strata(
         return split
     total: Draws = {}
     columns = () if split.columns == (TARGET,) else split.columns
-    alone = replace(data, inputs=columns, split=Split("random"), history=None)
+    alone = _alone(data, columns)
     done = over_partitions(client, _draws, (alone, split), partitions, threads=threads)
     for one in in_order(done, partitions):
         for level, draws in one.result.items():
             total[level] = total[level].merge(draws) if level in total else draws
         _assert_few(total, split)
     return replace(split, strata={level: _cut(split, one) for level, one in total.items()})
+
+
+def with_classes(
+    client: Client, data: TrainingData, partitions: Sequence[Partition], *, threads: int
+) -> TrainingData:
+    """Return the rows with the classes of their label known; the same when there is nothing to do.
+
+    Args:
+        client: An open Dask client.
+        data: The labelled rows.
+        partitions: All partitions.
+        threads: Threads of all workers together.
+
+    Raises:
+        ContractRefused: The label has a single value, too many, or one that is no class.
+    """
+    if data.task != "multiclass" or data.classes is not None:
+        return data
+    total: set[Class] = set()
+    for done in over_partitions(client, _classes, _alone(data), partitions, threads=threads):
+        total |= done.result
+        assert_few(len(total))
+    return replace(data, classes=ordered(total))
+
+
+def _classes(data: TrainingData, partition: Partition) -> set[Class]:
+    """Return the values of the label. Runs inside a task."""
+    return classes_of(data.values(data.source.read(partition, data.columns).good))
+
+
+def _alone(data: TrainingData, columns: tuple[str, ...] = ()) -> TrainingData:
+    """Return the rows with their label and these columns, and nothing else."""
+    rows = replace(data, inputs=columns, split=Split("random"), history=None)
+    return replace(rows, vectors=VectorColumns())
 
 
 def _draws(work: tuple[TrainingData, Split], partition: Partition) -> Draws:

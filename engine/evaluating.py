@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from distributed import Client
 
 from engine.bundle import Bundle
 from engine.execute import Done, in_order, over_partitions
-from engine.metrics.scores import BinaryScores, Scores, scores_for
+from engine.metrics import Measure, Scores
 from engine.plan import Partition
 from engine.predict import predictor
 from engine.preparing import PARTS, TrainingData, matrix
-
-ROC_POINTS = 200
-"""Points of a stored ROC curve."""
+from engine.survey import Survey
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,20 @@ class EvaluationWork:
         data: The training data, with its split.
         bundle: The model.
         parts: Names of the parts to score, such as ``("valid", "test")``.
-        constant: The baseline's prediction: the mean label of the training rows.
+        constant: The baseline's prediction, for each output of the model: see `constant`.
+        measure: How rows are measured.
     """
 
     data: TrainingData
     bundle: Bundle
     parts: tuple[str, ...]
-    constant: float
+    constant: tuple[float, ...]
+    measure: Measure
+
+    def baseline(self, rows: int) -> npt.NDArray[np.float64]:
+        """Return the baseline's predictions, shape (rows,) or (rows, classes)."""
+        several = len(self.constant) > 1
+        return np.tile(self.constant, (rows, 1)) if several else np.full(rows, self.constant[0])
 
 
 @dataclass(frozen=True)
@@ -53,18 +59,32 @@ class Evaluation:
         own = {name: scores.results() for name, scores in self.model.items()}
         return own | {f"baseline_{name}": s.results() for name, s in self.baseline.items()}
 
-    def curves(self) -> dict[str, Any]:
-        """Return what a report draws: ROC curve and calibration of each part, for binary tasks."""
-        binary = {n: s for n, s in self.model.items() if isinstance(s, BinaryScores)}
-        roc = {}
-        for name, scores in binary.items():
-            false_rate, true_rate = scores.histogram.roc(ROC_POINTS)
-            roc[name] = [false_rate.tolist(), true_rate.tolist()]
-        calibration = {
-            name: [[b.rows, b.predicted, b.observed] for b in scores.calibration()]
-            for name, scores in binary.items()
-        }
-        return {"roc": roc, "calibration": calibration}
+    def curves(self) -> dict[str, dict[str, Any]]:
+        """Return what a report draws of the model's scores: by figure, and then by part."""
+        found: dict[str, dict[str, Any]] = {}
+        for part, scores in self.model.items():
+            for figure, values in scores.curves().items():
+                found.setdefault(figure, {})[part] = values
+        return found
+
+
+def constant(bundle: Bundle, survey: Survey) -> tuple[float, ...]:
+    """Return the prediction that is best for a model that knows no feature.
+
+    Of a multiclass task that is the share of each class in the training rows, of a ranking one
+    score for all, of others the mean label. (For a quantile or an absolute loss another constant
+    would do a little better; the mean is what R² compares with, too.)
+
+    Args:
+        bundle: The model.
+        survey: What was found of the training rows.
+    """
+    if bundle.task == "ranking":
+        return (0.0,)
+    if bundle.task != "multiclass":
+        return (survey.target.mean,)
+    labels = survey.labels["train"]
+    return tuple(labels.count(code) / labels.rows for code in range(len(bundle.classes or ())))
 
 
 def run(
@@ -84,8 +104,7 @@ def run(
         threads: Threads of all workers together.
         progress: Called for every finished partition.
     """
-    kind = scores_for(work.bundle.task)
-    empty = {name: kind() for name in work.parts}
+    empty = {name: work.measure.empty() for name in work.parts}
     total = Evaluation(empty, empty)
     finished = over_partitions(client, evaluate, work, partitions, threads=threads)
     for done in in_order(finished, partitions):
@@ -97,16 +116,15 @@ def run(
 def evaluate(work: EvaluationWork, partition: Partition) -> Evaluation:
     """Score the labelled rows of one partition."""
     labelled = work.data.read(partition)
-    kind = scores_for(work.bundle.task)
-    predict = predictor(work.bundle.model).predict
+    predict, measure = predictor(work.bundle.model).predict, work.measure
     model: dict[str, Scores] = {}
     baseline: dict[str, Scores] = {}
     for name in work.parts:
         chosen = labelled.parts == PARTS[name]
-        y = labelled.y[chosen]
+        y, query = labelled.y[chosen], labelled.vectors.of(chosen).query
         x = matrix(work.bundle.pipeline, labelled.frame.filter(chosen))
-        model[name] = kind.of(y, predict(x))
-        baseline[name] = kind.of(y, np.full(len(y), work.constant))
+        model[name] = measure.of(y, predict(x), query)
+        baseline[name] = measure.of(y, work.baseline(len(y)), query)
     return Evaluation(model, baseline)
 
 

@@ -56,15 +56,27 @@ STATISTIC_ROW = 24
 BIN_CELL = 1
 """Bytes a cell of LightGBM's binned storage up to 256 bins; twice that above."""
 
-BOOST_ROW = 44
-"""Bytes a training row while boosting: score (8), gradient and hessian (8), their ordered copies
-(8), label (4), row indices and partition buffers (16)."""
+BOOST_ROW = 28
+"""Bytes a row while boosting, however many outputs: ordered copies of gradient and hessian (8),
+label (4), row indices and partition buffers (16)."""
+
+BOOST_OUTPUT = 16
+"""Bytes a row and output: score (8), gradient and hessian (8)."""
+
+FIRST_SCORE = 8
+"""Bytes a row and output where boosting starts from scores: LightGBM keeps them."""
+
+WEIGHT = 4
+"""Bytes a row with weights."""
 
 ROW_WISE_CELL = 1
 """Bytes a cell more with ``force_row_wise``."""
 
 HISTOGRAM_BIN = 16
 """Bytes a bin of a leaf's histogram: sums of gradients and hessians in float64."""
+
+EXCHANGED = 2
+"""Histograms of all features that a rank keeps to send and to receive, if there are several."""
 
 PROFILED_ROW = 80
 """Bytes a row while a profile looks at one column: hashes, float64, keys, and sorted copies."""
@@ -163,16 +175,38 @@ class Boosting:
     """What decides the memory of a rank.
 
     Attributes:
-        rows: Training and validation rows of one rank; a validation row needs no more.
+        rows: Training and validation rows of one rank that are held at once; a validation row needs
+            no more.
         leaves: ``num_leaves``.
         bins: ``max_bin``.
         row_wise: Whether LightGBM keeps a second, row-wise copy.
+        outputs: Raw scores of a row.
+        weighted: Whether rows have weights.
+        started: Whether boosting starts from scores, because a model is gone on with.
+        rotates: Whether subsets of the rows have their turn one after the other.
+        ranks: How many ranks there are.
     """
 
     rows: int
     leaves: int
     bins: int
     row_wise: bool
+    outputs: int = 1
+    weighted: bool = False
+    started: bool = False
+    rotates: bool = False
+    ranks: int = 2
+
+    @property
+    def cell(self) -> int:
+        """Bytes of a binned cell."""
+        return (1 if self.bins <= 256 else 2) * BIN_CELL
+
+    @property
+    def row(self) -> int:
+        """Bytes of a row while boosting, its cells apart."""
+        each = BOOST_OUTPUT + FIRST_SCORE * (self.started or self.rotates)
+        return BOOST_ROW + WEIGHT * self.weighted + each * self.outputs
 
 
 def training(shape: Shape, boosting: Boosting, computed: bool) -> tuple[Term, ...]:
@@ -183,13 +217,17 @@ def training(shape: Shape, boosting: Boosting, computed: bool) -> tuple[Term, ..
         boosting: What the rank holds.
         computed: Whether features are computed, and not only read.
     """
-    cell = (1 if boosting.bins <= 256 else 2) * BIN_CELL + boosting.row_wise * ROW_WISE_CELL
-    bins = boosting.leaves * shape.features * boosting.bins * HISTOGRAM_BIN
-    loading = sum(term.bytes for term in reading(shape, 2, 1))
-    rows = boosting.rows * BOOST_ROW
+    cell = boosting.cell + boosting.row_wise * ROW_WISE_CELL
+    kept = boosting.leaves + EXCHANGED * (boosting.ranks > 1)
+    bins = kept * shape.features * boosting.bins * HISTOGRAM_BIN
+    coded = max((p.rows for p in shape.partitions), default=0) * shape.features * boosting.cell
+    loading = sum(term.bytes for term in reading(shape, 2, 1)) + coded
+    rows = boosting.rows * boosting.row
+    walks = boosting.started or boosting.rotates
     return (
         Term("worker process", IDLE),
         Term("training process", RANK + computed * EXPRESSIONS),
+        *([Term("predictor", PREDICTOR)] if walks else []),
         Term("bins of this worker's rows", boosting.rows * shape.features * cell),
         Term("features, apart from their rows", shape.features * FEATURE),
         *opening(shape, 1),

@@ -195,6 +195,7 @@ class StepPlan:
         terms: Summands of the projected peak of one worker.
         output_bytes: Projected bytes written; 0 when the step writes no data.
         notes: Facts worth saying, such as a smaller partition size.
+        most: Bytes that the step may take of a worker where that is less than all; or None.
     """
 
     name: str
@@ -205,6 +206,11 @@ class StepPlan:
     terms: tuple[Term, ...]
     output_bytes: int = 0
     notes: tuple[str, ...] = ()
+    most: int | None = None
+
+    def bound(self, memory: int) -> int:
+        """Return the bytes that the step may take of a worker that has so many."""
+        return min(memory, self.most or memory)
 
     @property
     def peak(self) -> int:
@@ -234,10 +240,10 @@ class Plan:
     def check(self) -> None:
         """Raise `PlanRefused` with the numbers and the way out when a step is over the limit."""
         for step in self.steps:
-            if step.peak > self.limit:
+            if step.peak > step.bound(self.limit):
                 raise PlanRefused(
                     f"step {step.name!r} needs {_mib(step.peak)} on each worker, "
-                    f"the limit is {_mib(self.limit)}",
+                    f"the limit is {_mib(step.bound(self.limit))}",
                     where=", ".join(f"{term.name} {_mib(term.bytes)}" for term in step.terms),
                     hint=_way_out(step, self),
                 )

@@ -62,7 +62,7 @@ def prepare(work: PreparedWork, partition: Partition) -> Staged:
     wanted = list(dict.fromkeys([*work.columns, *data.columns]))
     batch = read_with(data.history, data.source, partition, wanted)
     rejected = rejected_of(data.source, partition, batch, work.fail)
-    y = data.labels(batch.good)
+    y = data.labels(batch.good, partition)
     good, known = data.marked(batch.good, y), y.is_not_null().to_numpy()
     parts = data.split.assign(good, good[ROW])
     learned = known & (parts == TRAIN) & work.learned

@@ -9,15 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from engine.boosting.learning import Task
 from engine.boosting.source import Rows
+from engine.classes import Class, codes
 from engine.expression import columns_of, computed, sql
 from engine.features.fitted import FittedPipeline
-from engine.features.pipeline import derived_for, with_derived
+from engine.features.pipeline import derived_for, origins, with_derived
 from engine.history import History, read_with
 from engine.plan import Partition
 from engine.reserved import ROW, TARGET
 from engine.source import Batch, Source
 from engine.split import TEST, TRAIN, VALID, Split, fold_draws
+from engine.vectors import VectorColumns, VectorReader, Vectors
 
 PARTS: Mapping[str, int] = {"train": TRAIN, "valid": VALID, "test": TEST}
 
@@ -32,10 +35,11 @@ class Labelled:
     Attributes:
         frame: Rows with the columns that were asked for, `ROW`, and what an encoding by the label
             needs of training rows: ``TARGET`` and ``DRAW``.
-        y: Labels, float32, shape (rows,).
+        y: Labels, float32, shape (rows,); codes of classes where there are classes.
         parts: Train, validation or test, shape (rows,).
         unlabelled: Good rows without a label; they are left out of ``frame``.
         batch: The partition as it was read.
+        vectors: Weights, first scores and queries of the rows, where they have them.
     """
 
     frame: pl.DataFrame
@@ -43,6 +47,7 @@ class Labelled:
     parts: npt.NDArray[np.uint8]
     unlabelled: int
     batch: Batch
+    vectors: Vectors = field(default_factory=Vectors)
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,12 @@ class TrainingData:
         derive: Derived columns that the target may name.
         seed: Of the draws that give rows to folds.
         history: What looks at earlier rows, if anything does; known when partitions are.
+        task: What the label is for; tells, with LightGBM's ``objective``, which labels there may
+            be. ``None``: any, as for [prepare].
+        objective: See ``task``.
+        classes: Values of the label whose positions are learned instead of it; ``None``: the label
+            is a number. Those of a multiclass task may be found later (`engine.cuts`).
+        vectors: What weights, first scores and queries are made of.
     """
 
     source: Source
@@ -67,12 +78,16 @@ class TrainingData:
     derive: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
     history: History | None = None
+    task: Task | None = None
+    objective: str | None = None
+    classes: tuple[Class, ...] | None = None
+    vectors: VectorColumns = field(default_factory=VectorColumns)
 
     @property
     def columns(self) -> list[str]:
         """Return the columns of the data that are read for training."""
-        asked = dict.fromkeys([*self.inputs, *self.target_columns, *self.split.columns])
-        return [name for name in asked if name != TARGET]
+        beside = [*self.target_columns, *self.split.columns, *self.vector_columns]
+        return [name for name in dict.fromkeys([*self.inputs, *beside]) if name != TARGET]
 
     @property
     def made(self) -> list[str]:
@@ -82,30 +97,63 @@ class TrainingData:
     @property
     def target_columns(self) -> list[str]:
         """Return the columns of the data that the label is made of."""
-        wanted, pending = [], columns_of(self.target, TARGET_KEY) if self.target else []
-        while pending:
-            name = pending.pop(0)
-            if name in self.derive:
-                pending += columns_of(self.derive[name], f"features.derive.{name}")
-            else:
-                wanted.append(name)
-        return list(dict.fromkeys(wanted))
+        return self.made_of(self.target, TARGET_KEY) if self.target else []
+
+    @property
+    def vector_columns(self) -> list[str]:
+        """Return the columns of the data that weights, first scores and queries are made of."""
+        asked = self.vectors.expressions
+        names = [name for text, key in asked for name in self.made_of(text, key)]
+        return list(dict.fromkeys([*names, *([self.vectors.query] if self.vectors.query else [])]))
+
+    def made_of(self, text: str, key: str) -> list[str]:
+        """Return the columns of the data that an expression is made of, derived ones looked up.
+
+        Args:
+            text: The SQL expression.
+            key: Where it stands in the job file, for the error message.
+        """
+        return origins(self.derive, columns_of(text, key))
 
     def read(self, partition: Partition) -> Labelled:
-        """Read the rows of a partition with their labels and parts."""
+        """Read the rows of a partition with their labels and parts.
+
+        Raises:
+            ContractRefused: A label is none of the classes, or a weight, first score or query is
+                missing or not allowed.
+        """
         batch = read_with(self.history, self.source, partition, self.columns)
-        y = self.labels(batch.good)
+        y = self.labels(batch.good, partition)
         known = y.is_not_null()
         y = y.filter(known)
         frame = self.marked(batch.good.filter(known), y)
         parts = self.split.assign(frame, frame[ROW])
-        return Labelled(frame, y.to_numpy(), parts, known.len() - frame.height, batch)
+        reader = VectorReader(self.vectors, self.derive, self.source, partition)
+        unlabelled = known.len() - frame.height
+        return Labelled(frame, y.to_numpy(), parts, unlabelled, batch, reader.read(frame))
 
-    def labels(self, good: pl.DataFrame) -> pl.Series:
-        """Return the label of each row, float32; null where it has none."""
+    def labels(self, good: pl.DataFrame, partition: Partition) -> pl.Series:
+        """Return the label of each row, float32; null where it has none.
+
+        Raises:
+            ContractRefused: A label is none of the classes.
+        """
         if self.target is None:
             return pl.Series("y", np.zeros(good.height, np.float32))
-        label = sql(self.target, TARGET_KEY).cast(pl.Float32).fill_nan(None).alias("y")
+        if self.classes is None:
+            return self._label(good, pl.Float32).fill_nan(None)
+        first = partition.slices[0]
+        place = f"{self.source.paths[first.file]}, partition {partition.index}"
+        return codes(self.values(good), self.classes, place).alias("y")
+
+    def values(self, good: pl.DataFrame) -> pl.Series:
+        """Return the value of each row's label as it is, whatever its type."""
+        return self._label(good, None)
+
+    def _label(self, good: pl.DataFrame, kind: type[pl.DataType] | None) -> pl.Series:
+        assert self.target is not None
+        label = sql(self.target, TARGET_KEY).alias("y")
+        label = label if kind is None else label.cast(kind)
         derive = derived_for(self.derive, columns_of(self.target, TARGET_KEY))
         return computed(lambda lazy: with_derived(lazy, derive).select(label), good).to_series()
 
@@ -121,10 +169,17 @@ class MatrixSource:
     Attributes:
         data: The training data.
         pipeline: The fitted features.
+        learned: Whether the pipeline was fitted on the training rows of these data.
+        class_weights: What the weight of a training row is multiplied with, by the code of its
+            class; empty: nothing.
+        base: Model text whose raw scores the rows start from; ``None``: a new model.
     """
 
     data: TrainingData
     pipeline: FittedPipeline
+    learned: bool = True
+    class_weights: tuple[float, ...] = ()
+    base: str | None = None
     _kept: dict[int, Labelled] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -140,7 +195,8 @@ class MatrixSource:
     @property
     def vectors(self) -> frozenset[str]:
         """Which of ``weight``, ``init`` and ``query`` its rows have."""
-        return frozenset()
+        more = {"weight": bool(self.class_weights), "init": self.base is not None}
+        return self.data.vectors.names | {name for name, there in more.items() if there}
 
     def read(self, partition: Partition, part: str) -> Rows:
         """Return the labelled rows of one part (``train`` or ``valid``).
@@ -150,10 +206,31 @@ class MatrixSource:
         """
         labelled = self._kept.pop(partition.index, None) or self.data.read(partition)
         chosen = labelled.parts == PARTS[part]
-        if part == "train" and (labelled.parts == VALID).any():
+        training = part == "train"
+        if training and (labelled.parts == VALID).any():
             self._kept[partition.index] = labelled
-        frame = labelled.frame.filter(chosen)
-        return Rows(matrix(self.pipeline, frame, part == "train"), labelled.y[chosen])
+        x = matrix(self.pipeline, labelled.frame.filter(chosen), training and self.learned)
+        y, vectors = labelled.y[chosen], labelled.vectors.of(chosen)
+        weight = self._weighted(vectors.weight, y, training)
+        init = vectors.init if self.base is None else self._said(self.base, x)
+        return Rows(x, y, weight, init, vectors.query)
+
+    def _weighted(
+        self, weight: npt.NDArray[np.float32] | None, y: npt.NDArray[np.float32], training: bool
+    ) -> npt.NDArray[np.float32] | None:
+        """Return the weights of rows; those of classes are for training rows alone."""
+        if not self.class_weights:
+            return weight
+        own = np.ones(len(y), np.float32) if weight is None else weight
+        if not training:
+            return own
+        return own * np.array(self.class_weights, np.float32)[y.astype(np.int64)]
+
+    def _said(self, base: str, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the raw scores of the model that training goes on from."""
+        from engine.predict import predictor  # brings numba, which few trainings need
+
+        return predictor(base).raw(x)
 
 
 def matrix(

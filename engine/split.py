@@ -85,7 +85,7 @@ class Split:
         if self.by == "time":
             return self._by_time(frame)
         if self.by == "hash":
-            return self._by_share(uniform(_hashed(frame.select(self.columns)), self.seed))
+            return self._by_share(uniform(hashed(frame.select(self.columns)), self.seed))
         drawn = uniform(numbers.to_numpy().astype(np.uint64), self.seed)
         if self.by == "stratified":
             return self._by_stratum(frame, drawn)
@@ -129,8 +129,12 @@ class Split:
         return parts
 
 
-def _hashed(keys: pl.DataFrame) -> npt.NDArray[np.uint64]:
-    """Return a number for each row that depends on its values alone, on any machine."""
+def hashed(keys: pl.DataFrame) -> npt.NDArray[np.uint64]:
+    """Return a number for each row that depends on its values alone, on any machine.
+
+    Args:
+        keys: Columns of any type; a missing value is a value of its own.
+    """
     low, high = np.zeros(keys.height, np.uint32), np.full(keys.height, 0x9747B28C, np.uint32)
     for column in keys.iter_columns():
         # Missing is no text: its own number keeps it apart from "".

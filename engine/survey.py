@@ -15,10 +15,12 @@ import numpy as np
 import polars as pl
 
 from engine.bad_rows import BadRows
+from engine.boosting.council.labels import LabelCounts
 from engine.features.fitted import FittedPipeline
 from engine.ledger import Ledger
 from engine.plan import Partition
-from engine.preparing import PARTS, TrainingData
+from engine.preparing import PARTS, Labelled, TrainingData
+from engine.queries import Runs
 from engine.reserved import DRAW, ROW, TARGET
 from engine.split import TRAIN, uniform
 from engine.statistics.moments import Moments
@@ -39,6 +41,7 @@ class Survey:
         ledger: Where the rows of each file went.
         nulls: Missing values in good rows, by column with a limit in the contract.
         target: Moments of the training labels.
+        labels: Labels and weights by part.
         summary: The statistics that were asked for, of the training rows.
     """
 
@@ -47,6 +50,7 @@ class Survey:
     ledger: Ledger = field(default_factory=Ledger)
     nulls: Mapping[str, int] = field(default_factory=dict)
     target: Moments = field(default_factory=Moments)
+    labels: Mapping[str, LabelCounts] = field(default_factory=dict)
     summary: Summary = field(default_factory=Summary)
 
     def merge(self, other: Survey) -> Survey:
@@ -57,6 +61,7 @@ class Survey:
             self.ledger.merge(other.ledger),
             dict(Counter(self.nulls) + Counter(other.nulls)),
             self.target.merge(other.target),
+            _added(self.labels, other.labels),
             self.summary.merge(other.summary),
         )
 
@@ -82,31 +87,74 @@ class SurveyWork:
     bad: BadRows
 
 
-def survey(work: SurveyWork, partition: Partition) -> tuple[Survey, pl.DataFrame]:
-    """Gather the statistics of one partition.
+@dataclass(frozen=True)
+class Surveyed:
+    """What the survey of one partition returns.
 
-    Returns:
-        The survey, and the sampled training rows with all that features are made from.
+    Attributes:
+        survey: Counts and statistics.
+        sample: Sampled training rows with all that features are made from.
+        queries: By part: its runs of rows of one query; empty where nothing is ranked.
     """
+
+    survey: Survey
+    sample: pl.DataFrame
+    queries: Mapping[str, Runs] = field(default_factory=dict)
+
+
+def survey(work: SurveyWork, partition: Partition) -> Surveyed:
+    """Gather the statistics of one partition."""
     labelled = work.data.read(partition)
     train = labelled.frame.filter(labelled.parts == TRAIN)
     drawn = uniform(train[ROW].to_numpy().astype(np.uint64), work.seed + _SAMPLE_SEED)
     kept = (*work.data.inputs, *work.data.made, TARGET, DRAW)
     sample = train.filter(drawn < work.sample_share).select(kept)
-    batch = labelled.batch
-    work.bad.keep(work.data.source, partition, batch)
-    counts = {name: int((labelled.parts == part).sum()) for name, part in PARTS.items()}
-    counts |= {"unlabelled": labelled.unlabelled, "filtered": batch.filtered}
-    counts |= {"rejected": batch.rejected.height}
-    result = Survey(
+    work.bad.keep(work.data.source, partition, labelled.batch)
+    return Surveyed(_counted(work, partition, labelled, train), sample, _queries(labelled))
+
+
+def _counted(
+    work: SurveyWork, partition: Partition, labelled: Labelled, train: pl.DataFrame
+) -> Survey:
+    batch, data = labelled.batch, work.data
+    return Survey(
         batch.rows,
-        counts,
-        Ledger.of(work.data.source.paths, partition, batch),
-        batch.missing(work.data.source.contract.shares()),
+        _rows(labelled),
+        Ledger.of(data.source.paths, partition, batch),
+        batch.missing(data.source.contract.shares()),
         Moments.of(pl.Series(labelled.y[labelled.parts == TRAIN])),
+        _labels(labelled) if data.task else {},
         gathered(work.pipeline, work.request, train),
     )
-    return result, sample
+
+
+def _rows(labelled: Labelled) -> dict[str, int]:
+    batch = labelled.batch
+    counts = {name: int((labelled.parts == part).sum()) for name, part in PARTS.items()}
+    counts |= {"unlabelled": labelled.unlabelled, "filtered": batch.filtered}
+    return counts | {"rejected": batch.rejected.height}
+
+
+def _labels(labelled: Labelled) -> dict[str, LabelCounts]:
+    chosen = {name: labelled.parts == part for name, part in PARTS.items()}
+    return {
+        name: LabelCounts.of(labelled.y[rows], labelled.vectors.of(rows).weight)
+        for name, rows in chosen.items()
+    }
+
+
+def _added(
+    one: Mapping[str, LabelCounts], two: Mapping[str, LabelCounts]
+) -> dict[str, LabelCounts]:
+    names = dict.fromkeys([*one, *two])
+    return {name: one.get(name, LabelCounts()) + two.get(name, LabelCounts()) for name in names}
+
+
+def _queries(labelled: Labelled) -> dict[str, Runs]:
+    query = labelled.vectors.query
+    if query is None:
+        return {}
+    return {name: Runs.of(query[labelled.parts == part]) for name, part in PARTS.items()}
 
 
 def gathered(pipeline: FittedPipeline, request: Request, train: pl.DataFrame) -> Summary:

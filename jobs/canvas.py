@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import cycle
+from typing import Any, Literal
 
 from bokeh.document import Document
 from bokeh.models import HoverTool
@@ -18,6 +19,8 @@ BLUE, ORANGE, GREEN, PURPLE, RED = "#3d7ab8", "#d0802f", "#3f9b76", "#8b6fb3", "
 INK = "#7f8891"  # axes and labels: enough contrast on both backgrounds
 FONT = "system-ui, sans-serif"
 LABEL_LENGTH = 34
+PARTS = {"valid": BLUE, "test": ORANGE, "train": GREEN}
+"""One colour per part of the data on the whole page."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,22 @@ def named_rows(plot: figure, names: Sequence[str], length: int = LABEL_LENGTH) -
     plot.yaxis.ticker = list(range(len(names)))
     plot.yaxis.major_label_overrides = {at: label(name, length) for at, name in enumerate(names)}
     plot.ygrid.grid_line_color = None
+
+
+def colored(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each name with its colour; strangers take turns with the colours that are left."""
+    spare = cycle((PURPLE, RED))
+    return [(name, PARTS.get(name) or next(spare)) for name in names]
+
+
+def legend(plot: figure, place: Literal["top_left", "top_right", "bottom_right"]) -> None:
+    """Put the legend of a figure in a corner, without a frame."""
+    plot.legend.location = place
+    plot.legend.background_fill_alpha = 0
+    plot.legend.border_line_alpha = 0
+    plot.legend.label_text_color = INK
+    plot.legend.label_text_font = FONT
+    plot.legend.label_text_font_size = "12px"
 
 
 def waiting(plot: figure) -> Chart:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
-from typing import Any, Literal
+from typing import Any
 
 from bokeh.embed import components
 from bokeh.models import ColumnDataSource, Model, NumeralTickFormatter
@@ -14,25 +13,23 @@ from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 from markupsafe import Markup
 
-from engine.metrics import HIGHER_IS_BETTER
 from jobs.canvas import (
     BLUE,
-    GREEN,
     INK,
-    ORANGE,
-    PURPLE,
     RED,
     canvas,
+    colored,
     hover,
     label,
+    legend,
     library,
     named_rows,
 )
+from jobs.confusion import confusion_matrix
+from jobs.learning_curves import learning_curves
 from jobs.outcome import Report, StepMemory
 
-PARTS = {"valid": BLUE, "test": ORANGE, "train": GREEN}  # one colour per part on the whole page
 FEATURES_SHOWN = 30
-POINTS_SHOWN = 500
 GIB = float(1 << 30)
 NOTHING = Markup()
 
@@ -43,13 +40,14 @@ class Charts:
 
     Args:
         script: ``<script>`` elements; empty when there is no figure.
-        roc, calibration, importance, memory: One box each; empty without data.
+        roc, calibration, confusion, importance, memory: One box each; empty without data.
         history: Box by metric that was followed.
     """
 
     script: Markup = NOTHING
     roc: Markup = NOTHING
     calibration: Markup = NOTHING
+    confusion: Markup = NOTHING
     importance: Markup = NOTHING
     memory: Markup = NOTHING
     history: dict[str, Markup] = field(default_factory=dict)
@@ -65,33 +63,20 @@ def draw(report: Report) -> Charts:
         figures["roc"] = _roc(report)
     if report.calibration:
         figures["calibration"] = _calibration(report)
+    if report.confusion:
+        names = [one.name for one in report.by_class]
+        figures["confusion"] = confusion_matrix(names, report.confusion)
     if any(report.importance.values()):
         figures["importance"] = _importance(report.importance)
     if report.memory:
         figures["memory"] = _memory(report.memory[::-1])
-    for name, lines in _followed(report.history).items():
-        figures[name] = _history(name, lines, report.best_round)
-    if not figures:
+    curves = learning_curves(report.history, report.best_round)
+    if not (figures or curves):
         return Charts()
-    script, boxes = components(figures)
-    history = {name: Markup(boxes.pop(name)) for name in HIGHER_IS_BETTER if name in boxes}
+    script, boxes = components({**figures, **{f"{name} by round": c for name, c in curves.items()}})
+    history = {name: Markup(boxes.pop(f"{name} by round")) for name in curves}
     single = {name: Markup(box) for name, box in boxes.items()}
     return Charts(library() + Markup(script), history=history, **single)
-
-
-def _colored(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Return each name with its colour; strangers take turns with the colours that are left."""
-    spare = cycle((PURPLE, RED))
-    return [(name, PARTS.get(name) or next(spare)) for name in names]
-
-
-def _legend(plot: figure, place: Literal["top_left", "top_right", "bottom_right"]) -> None:
-    plot.legend.location = place
-    plot.legend.background_fill_alpha = 0
-    plot.legend.border_line_alpha = 0
-    plot.legend.label_text_color = INK
-    plot.legend.label_text_font = "system-ui, sans-serif"
-    plot.legend.label_text_font_size = "12px"
 
 
 def _unit_square(across: str, up: str) -> figure:
@@ -104,20 +89,20 @@ def _unit_square(across: str, up: str) -> figure:
 
 def _roc(report: Report) -> figure:
     plot = _unit_square("false positive rate", "true positive rate")
-    for part, color in _colored(report.roc):
+    for part, color in colored(report.roc):
         curve = report.roc[part]
         auc = report.metrics.get(part, {}).get("auc")
         name = label(part) + (f"  {auc:.4f}" if auc is not None else "")
         across, up = list(map(float, curve.false_rate)), list(map(float, curve.true_rate))
         line = plot.line(across, up, line_color=color, line_width=2, legend_label=name)
         hover(plot, line, [("false", "@x{0.000}"), ("true", "@y{0.000}")])
-    _legend(plot, "bottom_right")
+    legend(plot, "bottom_right")
     return plot
 
 
 def _calibration(report: Report) -> figure:
     plot = _unit_square("mean predicted probability", "observed share of positives")
-    for part, color in _colored(report.calibration):
+    for part, color in colored(report.calibration):
         bins = report.calibration[part]
         data: dict[str, Any] = {
             "x": [one.predicted for one in bins],
@@ -137,7 +122,7 @@ def _calibration(report: Report) -> figure:
         )
         tips = [("predicted", "@x{0.000}"), ("observed", "@y{0.000}"), ("rows", "@rows{0,0}")]
         hover(plot, dots, tips)
-    _legend(plot, "top_left")
+    legend(plot, "top_left")
     return plot
 
 
@@ -187,45 +172,8 @@ def _memory(steps: Sequence[StepMemory]) -> figure:
         plot.add_layout(Span(location=limit, dimension="height", line_color=RED, line_width=2))
     named_rows(plot, data["step"])
     plot.xaxis.axis_label = "GiB per worker"
-    _legend(plot, "top_left")
+    legend(plot, "top_left")
     plot.legend.orientation = "horizontal"
     plot.legend.margin, plot.legend.spacing = 0, 18
     plot.add_layout(plot.legend[0], "above")
-    return plot
-
-
-def _followed(
-    history: Sequence[Mapping[str, float]],
-) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
-    """Return for each metric its lines by name, each a pair of lists: rounds and values.
-
-    A key belongs to the metric it ends in: "valid_log_loss" is the line "valid" of log_loss.
-    Long histories are thinned to ``POINTS_SHOWN`` rounds, the last one kept.
-    """
-    stride = -(-len(history) // POINTS_SHOWN) or 1
-    chosen = sorted({*range(0, len(history), stride), len(history) - 1} - {-1})
-    found: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
-    for place in chosen:
-        for key, value in history[place].items():
-            metric = next((name for name in HIGHER_IS_BETTER if key.endswith(name)), None)
-            if metric is not None:
-                line = key.removesuffix(metric).strip(" _-./:") or metric
-                rounds, values = found.setdefault(metric, {}).setdefault(line, ([], []))
-                rounds.append(history[place].get("round", place + 1))
-                values.append(value)
-    return found
-
-
-def _history(
-    metric: str, lines: Mapping[str, tuple[list[float], list[float]]], best: int | None
-) -> figure:
-    plot = canvas(280)
-    plot.xaxis.axis_label = "round"
-    for name, color in _colored(lines):
-        rounds, values = lines[name]
-        line = plot.line(rounds, values, line_color=color, line_width=2, legend_label=label(name))
-        hover(plot, line, [("round", "@x"), (label(name), "@y{0.00000}")])
-    if best is not None:
-        plot.add_layout(Span(location=best, dimension="height", line_color=INK, line_dash="4 4"))
-    _legend(plot, "bottom_right" if HIGHER_IS_BETTER[metric] else "top_right")
     return plot

@@ -32,15 +32,35 @@ def versions() -> dict[str, str]:
 def training_digest(job: Job, training: Training) -> str:
     """Return the digest of data, features, training section and versions.
 
-    Where the model is stored and the size of the cluster are left out: they do not change what was
-    asked for.
+    Where the model is stored, the size of the cluster and how the work is done are left out: they
+    do not change what was asked for.
     """
     spec = training.spec.to_dict()
-    spec.pop("model")
+    for name in ("model", "max_memory", "keep_bins", "restarts"):
+        spec.pop(name)
+    spec["init"] = _base(training)
     features = job.features.to_dict() if job.features else None
     evaluate = job.evaluate.to_dict() if job.evaluate else None
     data = job.data[training.spec.data].to_dict()
     return _digest([training.dataset.fingerprint(), data, features, spec, evaluate, versions()])
+
+
+def _base(training: Training) -> str | None:
+    """Return what stands for the model that training goes on from.
+
+    A job that goes on from the newest version of its own model makes the next newest. It has
+    nothing to do until the data or the section change: so that version is not looked at.
+    """
+    spec = training.spec
+    if training.base is None or spec.init == f"{spec.model}@latest":
+        return spec.init
+    return training.base.bundle.digest
+
+
+def checkpoint_digest(job: Job, training: Training) -> str:
+    """Return the digest of what a model that is not finished belongs to."""
+    base = training.base.bundle.digest if training.base else None
+    return _digest([training_digest(job, training), base])
 
 
 def profile_digest(work: Profiling) -> str:

@@ -92,6 +92,29 @@ class SliceScore:
 
 
 @dataclass(frozen=True)
+class ClassCounts:
+    """How a model does on the rows of one class.
+
+    Args:
+        name: The class.
+        rows: Rows that have it.
+        predicted: Rows that were given it.
+        right: Rows that have it and were given it.
+    """
+
+    name: str
+    rows: int
+    predicted: int
+    right: int
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; NaN without rows of either kind."""
+        both = self.rows + self.predicted
+        return 2 * self.right / both if both else float("nan")
+
+
+@dataclass(frozen=True)
 class Report:
     """All that the page shows; parts that are empty are left out of it.
 
@@ -101,7 +124,7 @@ class Report:
         when: Start of the run, with its time zone.
         duration: How long the run took, seconds.
         status: How it ended, in a word.
-        task: "binary" or "regression".
+        task: "binary", "multiclass", "regression" or "ranking".
         metric: The metric the model was chosen by.
         versions: Version by package.
         data: What was read.
@@ -109,6 +132,9 @@ class Report:
         metrics: Results by column of the table ("valid", "test", "baseline").
         roc: ROC curves by part.
         calibration: Calibration bins by part.
+        judged: The part that ``by_class`` and ``confusion`` are of.
+        by_class: How the model does on each class, for a multiclass task.
+        confusion: Rows by true class and predicted class, unless there are too many classes.
         importance: Total gain by feature.
         history: One entry per boosting round; keys end in a metric's name ("valid_log_loss").
         best_round: The round the model was cut to, from 1.
@@ -130,6 +156,9 @@ class Report:
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     roc: Mapping[str, Curve] = field(default_factory=dict)
     calibration: Mapping[str, Sequence[CalibrationBin]] = field(default_factory=dict)
+    judged: str | None = None
+    by_class: Sequence[ClassCounts] = ()
+    confusion: Sequence[Sequence[int]] = ()
     importance: Mapping[str, float] = field(default_factory=dict)
     history: Sequence[Mapping[str, float]] = ()
     best_round: int | None = None

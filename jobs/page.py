@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from engine.bundle import Bundle
+from engine.classes import Class, text_of
 from engine.manifest import Manifest
 from engine.metrics import CalibrationBin
 from jobs.fingerprint import versions
-from jobs.outcome import Curve, DataSummary, Ledger, Report, StepMemory
+from jobs.outcome import ClassCounts, Curve, DataSummary, Ledger, Report, StepMemory
 from jobs.planning import Planned
 from jobs.result import Result
 
@@ -49,11 +50,11 @@ def page(
         memory=_memory(planned, result),
         ledger=_ledger(manifest) if manifest else None,
         outputs={name: str(path) for name, path in outputs.items() if path},
-        **_quality(measures),  # type: ignore[arg-type]
+        **_quality(measures, bundle.classes or () if bundle else ()),  # type: ignore[arg-type]
     )
 
 
-def _quality(measures: Mapping[str, object]) -> dict[str, object]:
+def _quality(measures: Mapping[str, object], classes: Sequence[Class]) -> dict[str, object]:
     """Return the fields that say how good the model is; none without a training."""
     found: dict[str, dict[str, float]] = measures.get("results", {})  # type: ignore[assignment]
     columns: dict[str, dict[str, float]] = {
@@ -65,6 +66,7 @@ def _quality(measures: Mapping[str, object]) -> dict[str, object]:
     bins: dict[str, list[list[float]]] = measures.get("calibration", {})  # type: ignore[assignment]
     return {
         "metrics": columns,
+        **_judged(measures, classes),
         "roc": {name: Curve(*rates) for name, rates in roc.items() if rates[0]},
         "calibration": {
             name: [CalibrationBin(int(rows), p, y) for rows, p, y in points]
@@ -73,6 +75,21 @@ def _quality(measures: Mapping[str, object]) -> dict[str, object]:
         "importance": measures.get("importance", {}),
         "history": measures.get("history", ()),
         "best_round": measures.get("best_round"),
+    }
+
+
+def _judged(measures: Mapping[str, object], classes: Sequence[Class]) -> dict[str, object]:
+    """Return how the model does on each class, in the part that was kept out the furthest."""
+    counts: dict[str, list[list[int]]] = measures.get("by_class", {})  # type: ignore[assignment]
+    matrix: dict[str, list[list[int]]] = measures.get("confusion", {})  # type: ignore[assignment]
+    part = next((name for name in ("test", "valid") if name in counts), None)
+    if part is None:
+        return {}
+    pairs = zip(classes, counts[part], strict=True)
+    return {
+        "judged": part,
+        "by_class": [ClassCounts(text_of(label), *found) for label, found in pairs],
+        "confusion": matrix.get(part, ()),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TypeAlias, TypeVar
 
 from cluster.resources import Resources
@@ -19,6 +19,9 @@ from jobs.work.sorting import Sorting, open_sorting
 from jobs.work.training import Training, open_training
 
 W = TypeVar("W", bound=Profiling | Sorting | Preparation | Training | Scoring)
+SUBSETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+"""In how many turns training rows may be learned from, in the order in which it is tried."""
+
 Project: TypeAlias = Callable[[W, Sequence[Partition], Resources], list[StepPlan]]
 
 
@@ -40,6 +43,7 @@ class Planned:
         train_partitions: Partitions of the training data.
         score_partitions: Partitions of the data to score.
         plan: The steps with their projected memory.
+        subsets: In how many turns the training rows are learned from; 1 = all at once.
     """
 
     job: Job
@@ -55,6 +59,7 @@ class Planned:
     train_partitions: Sequence[Partition]
     score_partitions: Sequence[Partition]
     plan: Plan
+    subsets: int = 1
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for ``plan --json`` and the run folder."""
@@ -85,18 +90,20 @@ def plan_job(job: Job) -> Planned:
     scoring = _scoring(job, training)
     steps: list[StepPlan] = []
 
-    def cut(work: W | None, project: Project[W]) -> Sequence[Partition]:
+    def cut(work: W | None, *projects: Project[W]) -> tuple[Sequence[Partition], int]:
         if work is None:
-            return ()
-        parts, planned = _fitting(work, resources, project)
+            return (), 0
+        parts, planned, place = _fitting(work, resources, projects)
         steps.extend(planned)
-        return parts
+        return parts, place
 
-    profile_parts = cut(profiling, projection.profile)
-    sort_parts = cut(sort, projection.sort)
-    prepare_parts = cut(preparation, projection.prepare)
-    train_parts = cut(training, partial(projection.train, job))
-    score_parts = cut(scoring, projection.score)
+    profile_parts, _ = cut(profiling, projection.profile)
+    sort_parts, _ = cut(sort, projection.sort)
+    prepare_parts, _ = cut(preparation, projection.prepare)
+    # All rows at once if they fit, else one subset of them after the other.
+    ways = [partial(projection.train, job, subsets=subsets) for subsets in SUBSETS]
+    train_parts, place = cut(training, *ways)
+    score_parts, _ = cut(scoring, projection.score)
     return Planned(
         job,
         resources,
@@ -111,6 +118,7 @@ def plan_job(job: Job) -> Planned:
         train_parts,
         score_parts,
         Plan(tuple(steps), resources.workers, resources.memory),
+        SUBSETS[place],
     )
 
 
@@ -128,21 +136,25 @@ def _scoring(job: Job, training: Training | None) -> Scoring | None:
 
 
 def _fitting(
-    work: W, resources: Resources, project: Project[W]
-) -> tuple[Sequence[Partition], list[StepPlan]]:
+    work: W, resources: Resources, projects: Sequence[Project[W]]
+) -> tuple[Sequence[Partition], list[StepPlan], int]:
     """Cut partitions of the standard size, or of half that and so on until the steps fit the limit.
 
-    Bins of all rows do not shrink with partitions: the largest size that fits is taken, the
-    standard size when none does.
+    Bins of all rows do not shrink with partitions: the largest size that fits is taken. Where none
+    does, the next way of working is tried.
+
+    Returns:
+        Partitions, steps, and the number of the way; the standard size of the first way when
+        nothing fits.
     """
     columns = work.read_columns
     size = work.dataset.target_bytes(columns)
-    parts = work.dataset.partitions(columns, size)
-    standard = planned = parts, project(work, parts, resources)
-    while not all(step.peak <= resources.memory for step in planned[1]):
-        size //= 2
-        if size < SMALLEST_BYTES:
-            return standard
-        parts = work.dataset.partitions(columns, size)
-        planned = parts, project(work, parts, resources)
-    return planned
+    halves = (size >> halved for halved in range(16))
+    sizes = [size, *(half for half in halves if SMALLEST_BYTES <= half < size)]
+    cut = cache(lambda one: work.dataset.partitions(columns, one))
+    for place, project in enumerate(projects):
+        for one in sizes:
+            steps = project(work, cut(one), resources)
+            if all(step.peak <= step.bound(resources.memory) for step in steps):
+                return cut(one), steps, place
+    return cut(size), projects[0](work, cut(size), resources), 0

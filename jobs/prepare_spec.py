@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from jobs.problems import Problem, refuse
 from jobs.section import Columns, Flag, Integer, Location, Section, Text, has_version
-from jobs.train_spec import SplitSpec
+from jobs.split_spec import SplitSpec
 
 SPLIT = "split"
 """Name of the column that tells the part of each row."""

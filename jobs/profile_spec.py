@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from jobs.section import Flag, Location, Section, Text
-from jobs.train_spec import SplitSpec
+from jobs.split_spec import SplitSpec
 
 
 class ProfileSpec(Section):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import polars as pl
 
 from cluster.resources import Resources
 from engine import memory
+from engine.boosting.learning import Learning
+from engine.boosting.params.given import checked
 from engine.dataset import Dataset
 from engine.features.pipeline import Resolved
 from engine.formats.columnar.columns import fixed_width
@@ -23,6 +26,14 @@ from jobs.work.profiling import Profiling
 from jobs.work.scoring import Scoring
 from jobs.work.sorting import Sorting, passes
 from jobs.work.training import Training
+
+GB = 1e9
+
+TURN = Learning.subset_rounds
+"""Rounds of a turn when subsets of the rows are trained on one after the other."""
+
+CLASSES = 10
+"""Guess of the classes of a multiclass task that does not name them."""
 
 _TEXT_BYTES = 24
 """Guess of the bytes of a text value in the output table."""
@@ -145,26 +156,38 @@ def _fitting_step(
 
 
 def train(
-    job: Job, training: Training, parts: Sequence[Partition], resources: Resources
+    job: Job,
+    training: Training,
+    parts: Sequence[Partition],
+    resources: Resources,
+    subsets: int = 1,
 ) -> list[StepPlan]:
-    """Project the sections ``[train]`` and ``[evaluate]``."""
+    """Project the sections ``[train]`` and ``[evaluate]``.
+
+    Args:
+        job: The job.
+        training: What ``[train]`` works on.
+        parts: The partitions.
+        resources: What the cluster offers.
+        subsets: In how many turns the rows are trained on.
+    """
     resolved, dataset = training.resolved, training.dataset
     shape = _shape(training, parts, resources)
-    largest = max((part.rows for part in parts), default=0)
     rows, stored = dataset.rows, sum(part.stored for part in parts)
+    boosting = _boosting(training, parts, resources, subsets)
+    computed = bool(training.pipeline.steps or training.pipeline.derive)
+    kept = dataset.rows * shape.features * boosting.cell
     steps = [
         _fitting_step("prepare", training.data, resolved, dataset, shape),
         StepPlan(
             "train",
-            ("training and validation rows into bins",),
+            ("training and validation rows into bins", *_turns(training, kept, subsets)),
             len(parts),
             rows,
             stored,
-            memory.training(
-                shape,
-                _boosting(training, rows, largest, resources),
-                bool(training.pipeline.steps or training.pipeline.derive),
-            ),
+            memory.training(shape, boosting, computed),
+            notes=(f"binned rows take {kept / GB:.2f} GB on the disks of the workers",),
+            most=training.spec.max_memory,
         ),
     ]
     if job.evaluate:
@@ -174,21 +197,41 @@ def train(
     return steps
 
 
-def _boosting(training: Training, rows: int, largest: int, resources: Resources) -> Boosting:
+def _turns(training: Training, kept: int, subsets: int) -> tuple[str, ...]:
+    """Say what rotation costs: every turn after the first of all reads bins from disk again."""
+    if subsets == 1:
+        return ()
+    turns = -(-training.spec.rounds // TURN)
+    again = max(0, turns - subsets) * kept / subsets
+    return (
+        f"the bins of all rows do not fit: {subsets} subsets of the rows have their turn, {TURN} "
+        f"rounds each; {again / GB:.1f} GB of bins are read again from the disks of the workers",
+    )
+
+
+def _boosting(
+    training: Training, parts: Sequence[Partition], resources: Resources, subsets: int
+) -> Boosting:
     """Return the rows of the fullest rank.
 
     A share is drawn, so a percent is added; ranks get whole partitions, so one may have half of one
-    more than its part.
+    more than its part. Validation rows are always there, training rows in their turn.
     """
-    split, params = training.data.split, training.spec.lightgbm_params
-    test = split.test if isinstance(split.test, float) and split.test else 0.0
-    uneven = largest // 2 if resources.workers > 1 else 0
-    used = min(1.0, 1.01 - test) * rows / resources.workers + uneven
+    split, spec, rows = training.data.split, training.spec, training.dataset.rows
+    params = cast(Mapping[str, Any], checked(spec.lightgbm_params))
+    test, valid = (s if isinstance(s, float) and s else 0.0 for s in (split.test, split.valid))
+    uneven = max((part.rows for part in parts), default=0) // 2 if resources.workers > 1 else 0
+    learnt = min(1.0, 1.01 - test - valid) / subsets + min(1.0, valid * 1.01)
     return Boosting(
-        rows=int(used),
+        rows=int(min(1.0, learnt) * rows / resources.workers + uneven),
         leaves=int(params.get("num_leaves", 31)),
         bins=int(params.get("max_bin", 255)),
         row_wise=bool(params.get("force_row_wise", False)),
+        outputs=len(spec.classes or range(CLASSES)) if spec.task == "multiclass" else 1,
+        weighted=bool(spec.weight or spec.class_weight),
+        started=bool(spec.init or spec.init_score),
+        rotates=subsets > 1,
+        ranks=resources.workers,
     )
 
 

@@ -36,11 +36,13 @@ from jobs.data_spec import (
 from jobs.feature_spec import FeaturesSpec
 from jobs.prepare_spec import PrepareSpec
 from jobs.profile_spec import ProfileSpec
+from jobs.schedule_spec import ScheduleSpec
 from jobs.score_spec import EvaluateSpec, ScoreSpec
 from jobs.sort_spec import SortSpec
 from jobs.spec import Job
+from jobs.split_spec import SplitSpec
 from jobs.step_spec import StepSpec, described
-from jobs.train_spec import SplitSpec, TrainSpec
+from jobs.train_spec import TrainSpec
 
 _HEAD = """\
 # The job file
@@ -74,6 +76,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`[prepare]`", PrepareSpec),
     ("`[train]`", TrainSpec),
     ("`[train.split]`", SplitSpec),
+    ("`[train.schedule]`", ScheduleSpec),
     ("`[evaluate]`", EvaluateSpec),
     ("`[score]`", ScoreSpec),
 )
@@ -180,7 +183,7 @@ def _type(annotation: Any) -> str:
     if origin is Annotated:
         return _type(arguments[0])
     if origin is Literal:
-        return ", ".join(f'`"{value}"`' for value in arguments)
+        return ", ".join(f"`{json.dumps(value)}`" for value in arguments)
     if origin in (Union, types.UnionType):
         kinds = [_type(argument) for argument in arguments if argument is not type(None)]
         needless = {"integer"} if "number" in kinds else set()

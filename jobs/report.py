@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.metrics import HIGHER_IS_BETTER
-from jobs.outcome import Curve, DataSummary, Ledger, Report, SliceScore, StepMemory
+from engine.metrics import HIGHER_IS_BETTER, base_name
+from jobs.metric_names import COUNTS, in_order, title
+from jobs.outcome import ClassCounts, Curve, DataSummary, Ledger, Report, SliceScore, StepMemory
 from jobs.template import templates
 from jobs.whole import write_whole
 
 __all__ = [
+    "ClassCounts",
     "Curve",
     "DataSummary",
     "Ledger",
@@ -23,20 +25,11 @@ __all__ = [
     "write_report",
 ]
 
-METRIC_NAMES: Mapping[str, str] = {
-    "rows": "Rows",
-    "positives": "Positives",
-    "auc": "ROC AUC",
-    "auc_error": "ROC AUC, error bound",
-    "log_loss": "Log loss",
-    "brier": "Brier score",
-    "accuracy": "Accuracy at 0.5",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "r2": "R²",
-    "bias": "Bias",
+BASELINES: Mapping[str, str] = {
+    "multiclass": "The baseline says the share of each class in the training rows.",
+    "ranking": "The baseline gives all rows one score: they stay as the data have them.",
 }
-"""What the page calls each metric, in the order it shows them."""
+"""What the baseline of a task is; of others it is the mean."""
 
 DASH = "\u2013"
 ROWS_SHOWN = 100
@@ -79,8 +72,12 @@ def render(report: Report) -> str:
         charts=draw(report),
         metric_names=_shown(report.metrics.values()),
         slice_names=_shown(part.results for part in report.slices),
-        names=METRIC_NAMES,
-        arrows={name: "↑" if higher else "↓" for name, higher in HIGHER_IS_BETTER.items()},
+        title=title,
+        arrow=_arrow,
+        counts=COUNTS,
+        baseline=BASELINES.get(
+            report.task or "", "The baseline says the mean of the training rows for every row."
+        ),
         rows_shown=ROWS_SHOWN,
     )
 
@@ -97,12 +94,13 @@ def _quality(report: Report) -> Tile | None:
     if part is None:
         return None
     results, baseline = report.metrics[part], report.metrics.get("baseline", {})
-    wanted = [report.metric or "", "auc", "rmse", *METRIC_NAMES]
-    name = next((name for name in wanted if name in results and name in HIGHER_IS_BETTER), None)
+    ranked = [name for name in in_order(results) if base_name(name) == "ndcg"]
+    wanted = [report.metric or "", "auc", "rmse", "accuracy", *ranked[::-1], *in_order(results)]
+    name = next((name for name in wanted if name in results and _arrow(name)), None)
     if name is None:
         return None
     note = f"baseline {number(baseline[name])}" if name in baseline else "no baseline"
-    return Tile(f"{METRIC_NAMES[name]}, {part}", number(results[name]), note)
+    return Tile(f"{title(name)}, {part}", number(results[name]), note)
 
 
 def _rows(report: Report) -> Tile | None:
@@ -135,7 +133,13 @@ def _shown(columns: Iterable[Mapping[str, float]]) -> dict[str, str]:
     present = {name for results in tables for name in results}
     if not any(results.get("auc_error", 0.0) > 0.0 for results in tables):
         present.discard("auc_error")
-    return {name: label for name, label in METRIC_NAMES.items() if name in present}
+    return {name: title(name) for name in in_order(present)}
+
+
+def _arrow(metric: str) -> str:
+    """Return where better values of a metric are; nothing for counts and bounds."""
+    higher = HIGHER_IS_BETTER.get(base_name(metric))
+    return "" if higher is None else "↑" if higher else "↓"
 
 
 def size(amount: int) -> str:

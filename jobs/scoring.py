@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine import scoring
 from engine.bundle import Bundle
+from engine.errors import SpecError
 from engine.history import History
 from engine.manifest import Manifest
 from engine.staging import Run
@@ -18,7 +19,11 @@ def score(context: Context, work: Scoring, bundle: Bundle) -> tuple[Manifest, bo
 
     Returns:
         The manifest, and whether nothing had to be done.
+
+    Raises:
+        SpecError: A column of the data is called as one that scoring adds.
     """
+    _refuse_taken(work, bundle)
     spec = scoring_spec(work, bundle.digest)
     job = Written("score", work.dataset, context.planned.score_partitions, spec)
 
@@ -34,3 +39,15 @@ def score(context: Context, work: Scoring, bundle: Bundle) -> tuple[Manifest, bo
         )
 
     return written(context, job, work.spec, scoring.score, shared)
+
+
+def _refuse_taken(work: Scoring, bundle: Bundle) -> None:
+    """Refuse passed-through columns with the name of a prediction: classes are known only now."""
+    added = scoring.prediction_columns(bundle.task, bundle.classes or ())
+    for name in work.columns:
+        if name in added:
+            raise SpecError(
+                f"{name!r} is the name of a column that scoring adds",
+                where="score.columns",
+                hint="leave the column out, or give it another name",
+            )

@@ -62,6 +62,27 @@ Location = Annotated[Text, AfterValidator(_locate)]
 """A path or URL; ``${NAME}`` stands for an environment variable."""
 
 
+_SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def seconds(value: str) -> float:
+    """Return a time span such as ``90s``, ``30m`` or ``1.5h``; raises `ValueError` on others."""
+    match = _SPAN.fullmatch(value)
+    if match is None or not float(match[1]):
+        raise ValueError('should be a time span such as "90s", "30m" or "2h"')
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _is_span(value: str) -> str:
+    seconds(value)
+    return value
+
+
+Span = Annotated[str, AfterValidator(_is_span)]
+"""A time span: a number with ``s``, ``m``, ``h`` or ``d``; `seconds` reads it."""
+
+
 def _unique(value: tuple[str, ...]) -> tuple[str, ...]:
     twice = sorted(name for name, count in Counter(value).items() if count > 1)
     if twice:

@@ -18,7 +18,8 @@ from jobs.profile_spec import ProfileSpec
 from jobs.score_spec import PREDICTION, PROBABILITY, EvaluateSpec, ScoreSpec
 from jobs.section import Section
 from jobs.sort_spec import SortSpec
-from jobs.train_spec import SplitSpec, TrainSpec
+from jobs.split_spec import SplitSpec
+from jobs.train_spec import TrainSpec
 
 __all__ = [
     "PREDICTION",
@@ -84,16 +85,23 @@ class Job(Section):
         if not any(done):
             what = "has nothing to do: add [profile], [sort], [prepare], [train] or [score]"
             yield Problem((), what)
-        learned = self.train or (self.prepare and self.prepare.fitted is None)
-        if not learned and self.features is not None:
-            what = "is learned by [train] or [prepare], and neither of them does so here"
-            yield Problem(("features",), what)
+        yield from self._features()
         if self.evaluate is None:
             return
         if self.train is None:
             yield Problem(("evaluate",), "measures the model of [train], which is not there")
         elif self.train.split is None:
             yield Problem(("evaluate",), "needs held-out rows: give train.split")
+
+    def _features(self) -> Iterator[Problem]:
+        if self.features is None:
+            return
+        if self.train is not None and self.train.init is not None:
+            what = f"does not go with train.init: those of {self.train.init} are taken"
+            yield Problem(("features",), what)
+        elif not (self.train or (self.prepare and self.prepare.fitted is None)):
+            what = "is learned by [train] or [prepare], and neither of them does so here"
+            yield Problem(("features",), what)
 
     def _data(self) -> Iterator[Problem]:
         sections = (

@@ -11,18 +11,19 @@ from typing import Any
 from cluster.session import Session
 from engine import evaluating
 from engine.bad_rows import BadRows
-from engine.boosting import Conduct, Fitted, Learning, RoundEvent, ShardPart, fit
+from engine.boosting import Fitted, fit
 from engine.bundle import Bundle, load
 from engine.errors import ModelError
 from engine.evaluating import Evaluation
 from engine.execute import Done
 from engine.fitting import Prepared, prepare
-from engine.preparing import MatrixSource, matrix
+from engine.preparing import matrix
 from engine.registry import save
 from engine.registry import versions as model_versions
 from engine.uniqueness import assert_unique
+from jobs import boosting
 from jobs.events import Reporter
-from jobs.fingerprint import training_digest, versions
+from jobs.fingerprint import checkpoint_digest, training_digest, versions
 from jobs.planning import Planned
 from jobs.work.training import Training
 
@@ -111,48 +112,32 @@ def _prepare(context: Context, training: Training) -> Prepared:
 
 
 def _fit(context: Context, training: Training, prepared: Prepared) -> Fitted:
-    session, spec, counts = context.session(), training.spec, prepared.counts
-    parts = [
-        ShardPart(part, counts[part.index]["train"], counts[part.index]["valid"])
-        for part in context.planned.train_partitions
-    ]
-    rows = sum(part.train + part.valid for part in parts)
-    context.start("train", rows)
+    session, planned = context.session(), context.planned
+    parts = prepared.shard_parts(planned.train_partitions)
+    context.start("train", sum(part.train + part.valid for part in parts))
     fitted = fit(
         session.client,
         session.resources,
-        MatrixSource(prepared.data, prepared.pipeline),
+        boosting.source(training, prepared),
         parts,
-        matrix(prepared.pipeline, prepared.sample, training=True),
-        Learning(
-            task=spec.task,
-            params=spec.lightgbm_params,
-            rounds=spec.rounds,
-            early_stopping=spec.early_stopping,
-            metric=spec.metric,
-            seed=spec.seed,
+        matrix(prepared.pipeline, prepared.sample, training=prepared.learned),
+        boosting.learning(training, prepared, planned.subsets),
+        boosting.conduct(
+            training.spec, planned.job.cluster, session.resources, _checkpoint(context, training)
         ),
-        Conduct(memory=session.resources.memory, checkpoint=context.folder / "checkpoint.txt"),
-        progress=_teller(context.reporter),
+        progress=boosting.teller(context.reporter),
     )
     context.measured["train"] = max(fitted.peak_memory, default=0)
-    context.reporter.step_done({"rounds": fitted.rounds, "best_round": fitted.best_round})
+    told = {name: getattr(fitted, name) for name in ("rounds", "best_round", "stopped", "restarts")}
+    context.reporter.step_done(told)
     return fitted
 
 
-def _teller(reporter: Reporter) -> Callable[[RoundEvent], None]:
-    """Return what turns events of the ranks, which count from their start, into steps forward."""
-    read: dict[int, int] = {}
-
-    def tell(event: RoundEvent) -> None:
-        if event.kind == "round":
-            reporter.round(event.round, event.rounds, event.metrics)
-            return
-        new = event.rows - read.get(event.rank, 0)
-        read[event.rank] = event.rows
-        reporter.progress(new, {f"rank {event.rank}": event.peak_memory})
-
-    return tell
+def _checkpoint(context: Context, training: Training) -> Path:
+    """Return where the model so far is kept; the next run of the same training looks there too."""
+    folder = context.folder.parent / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{checkpoint_digest(context.planned.job, training)}.txt"
 
 
 def _evaluate(
@@ -168,7 +153,13 @@ def _evaluate(
     context.start("evaluate", sum(part.rows for part in partitions))
     found = evaluating.run(
         session.client,
-        evaluating.EvaluationWork(prepared.data, bundle, parts, prepared.survey.target.mean),
+        evaluating.EvaluationWork(
+            prepared.data,
+            bundle,
+            parts,
+            evaluating.constant(bundle, prepared.survey),
+            boosting.measure(training.spec, prepared),
+        ),
         partitions,
         threads=session.resources.cores,
         progress=context.watch("evaluate"),
@@ -212,7 +203,11 @@ def _bundle(
             "seed": spec.seed,
             "params": spec.lightgbm_params,
             "versions": versions(),
+            **({"base": training.base.told()} if training.base else {}),
         },
+        objective=spec.loss,
+        classes=prepared.data.classes,
+        query=spec.query,
     )
 
 

@@ -1,131 +1,51 @@
-"""The sections ``[train]`` and ``train.split``: what is learned, from which rows, and how."""
+"""The section ``[train]``: what is learned, from which rows, and how."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from engine.boosting.params.given import refusals
+from cluster.spec import Bytes
+from engine.boosting.learning import Learning, Schedule
+from engine.boosting.params.given import checked, refusals
 from engine.boosting.params.names import ALIASES
+from engine.boosting.params.together import Asked, clashes
+from engine.errors import SpecError
 from engine.metrics.measure import Measure
+from jobs.label_spec import LabelSpec
 from jobs.problems import Problem, refuse
-from jobs.section import Columns, Flag, Integer, Location, Number, Section, Share, Text
+from jobs.schedule_spec import ScheduleSpec
+from jobs.section import (
+    Flag,
+    Integer,
+    Location,
+    Number,
+    SomeColumns,
+    Span,
+    Text,
+    has_version,
+    seconds,
+)
+from jobs.split_spec import SplitSpec
 
 DEFAULT_ROUNDS = 100
 
+OBJECTIVE = "train.objective"
+
+LEARNING_RATE = 0.1
+"""LightGBM's own when none is given."""
+
 _ROUNDS = ("n_estimators", "num_iterations", *ALIASES["num_iterations"])
+_RATE = ("learning_rate", *ALIASES["learning_rate"])
 
 Scalar = Flag | Integer | Number | str
 
 
-class SplitSpec(Section):
-    """Which rows train, which validate, which test; decided row by row from the data alone."""
-
-    by: Literal["random", "stratified", "hash", "group", "time", "column"] = Field(
-        description="`random`: by the row's position; `stratified`: the same, with an equal share "
-        "of every value of `column`, or of the label; `hash`: by the values of `columns`, so that "
-        "equal values stay together; `group`: the same with one `column`; `time`: the "
-        "latest rows are held out; `column`: by the values of `column`."
-    )
-    valid: Share | tuple[str | Integer | Number, ...] | None = Field(
-        None,
-        description='Share of the rows for validation; with `by = "column"` also a list of the '
-        "values that mark them (a share is then one of the rows that no list marks).",
-    )
-    test: Share | tuple[str | Integer | Number, ...] | None = Field(
-        None, description="The same for the test rows."
-    )
-    column: Text | None = Field(
-        None,
-        description="Column of `stratified`, `group`, `time` and `column`. Left out with `time`: "
-        "the time column of the data; with `stratified`: the label.",
-    )
-    columns: Columns = Field((), description="Columns of `hash`.")
-    seed: Integer = Field(42, ge=0, description="Another seed draws other rows.")
-    at: tuple[datetime, ...] = Field(
-        (),
-        max_length=2,
-        description="With `time`, instead of shares: two cuts, from which on rows validate and "
-        "test; or one cut, from which on they test.",
-    )
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Columns that decide; empty for `random`, and for `time` by the data's time column."""
-        return (self.column,) if self.column else self.columns
-
-    @property
-    def has_valid(self) -> bool:
-        """Whether there are validation rows."""
-        return self.valid is not None or len(self.at) == 2
-
-    @property
-    def has_test(self) -> bool:
-        """Whether there are test rows."""
-        return self.test is not None or bool(self.at)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        refuse([*self._columns(), *self._cuts(), *self._parts()])
-        return self
-
-    def _columns(self) -> Iterator[Problem]:
-        takes_one = self.by in ("stratified", "group", "time", "column")
-        takes_many = self.by == "hash"
-        if self.column and not takes_one:
-            yield Problem(("column",), f'does not go with by = "{self.by}"')
-        if self.columns and not takes_many:
-            yield Problem(("columns",), f'does not go with by = "{self.by}"')
-        if not self.column and self.by in ("group", "column"):
-            yield Problem(("column",), f'is required with by = "{self.by}"')
-        if not self.columns and takes_many:
-            yield Problem(("columns",), f'is required with by = "{self.by}"')
-
-    def _cuts(self) -> Iterator[Problem]:
-        if not self.at:
-            return
-        if self.by != "time":
-            yield Problem(("at",), f'does not go with by = "{self.by}"')
-        for name in ("valid", "test"):
-            if getattr(self, name) is not None:
-                yield Problem((name,), "does not go with `at`: the cuts say it already")
-        if len({cut.tzinfo is None for cut in self.at}) == 2:
-            yield Problem(("at",), "one cut has a time zone and one has none")
-        elif list(self.at) != sorted(set(self.at)):
-            yield Problem(("at",), "the second cut must be later than the first")
-
-    def _parts(self) -> Iterator[Problem]:
-        lists = {n: v for n in ("valid", "test") if isinstance(v := getattr(self, n), tuple)}
-        if self.by != "column":
-            yield from (
-                Problem((name,), f'should be a share such as 0.1 with by = "{self.by}"')
-                for name in lists
-            )
-        elif not lists:
-            what = 'one of valid and test should be a list of values with by = "column"'
-            yield Problem((), what)
-        both = {str(v) for v in lists.get("valid", ())} & {str(v) for v in lists.get("test", ())}
-        if both:
-            yield Problem(("test",), f"also in valid: {', '.join(sorted(both))}")
-        if not self.has_valid and not self.has_test:
-            yield Problem((), "holds no rows out: give `valid`, `test` or both")
-        held_out = sum(v for v in (self.valid, self.test) if isinstance(v, float))
-        if held_out >= 1:
-            what = f"valid + test = {held_out:g} leaves no rows to train on"
-            yield Problem(("test",), what)
-
-
-class TrainSpec(Section):
+class TrainSpec(LabelSpec):
     """What is learned, from which rows, and how."""
 
-    data: Text = Field(description="Name of the data: the `x` of `[data.x]`.")
-    target: Text = Field(description="Column to predict, or a Polars SQL expression for it.")
-    task: Literal["binary", "regression"] = Field(
-        description="`binary`: the target is 0 or 1 (false or true); `regression`: a number."
-    )
     estimator: Literal["lightgbm"] = Field("lightgbm", description="What learns.")
     split: SplitSpec | None = Field(
         None, description="How rows are held out. Left out: all rows train, nothing is measured."
@@ -133,15 +53,57 @@ class TrainSpec(Section):
     early_stopping: Integer | None = Field(
         None, ge=1, description="Stop after so many rounds without a better validation metric."
     )
-    metric: Literal["log_loss", "auc", "rmse", "mae"] | None = Field(
+    metric: Text | None = Field(
         None,
-        description="Metric of early stopping: `log_loss` or `auc` for `binary`, `rmse` or `mae` "
-        "for `regression`. Left out: the first of each.",
+        description="Metric of early stopping, such as `log_loss` or `auc` for `binary`, `rmse` "
+        "or `mae` for `regression`, `ndcg@5` for `ranking`. Left out: the task's first.",
     )
     params: dict[str, Scalar | tuple[Scalar, ...]] = Field(
         {},
         description="Parameters of LightGBM under its own names; `n_estimators` (or a synonym) is "
         f"the number of rounds, {DEFAULT_ROUNDS} when left out.",
+    )
+    schedule: ScheduleSpec | None = Field(
+        None, description="A learning rate that falls. Left out: it stays as it is."
+    )
+    monotone: dict[str, Literal[1, -1]] = Field(
+        {},
+        description="Features that the prediction may only rise (1) or fall (-1) with; a name may "
+        "end with `*`.",
+    )
+    interactions: tuple[SomeColumns, ...] = Field(
+        (),
+        description="Groups of features that may stand together in a branch of a tree; a name may "
+        "end with `*`. Those of no group stand with each other. Left out: all with all.",
+    )
+    reproducible: Flag = Field(
+        False,
+        description="The same model to the bit on any number of workers, which takes longer "
+        "(docs/benchmarks.md).",
+    )
+    init: Annotated[Location, AfterValidator(has_version)] | None = Field(
+        None,
+        description="Model that training goes on from, on new data: `models/x@latest` or "
+        "`models/x@3`. Its features are taken as they were fitted, its trees stay, "
+        "`n_estimators` are added.",
+    )
+    max_time: Span | None = Field(
+        None, description="Boosting ends after the round in which it took so long: `90s`, `2h`."
+    )
+    max_memory: Bytes | None = Field(
+        None,
+        description="Memory that training may take on a worker, such as `1 GiB`; when the binned "
+        "rows need more, they are trained on in turns. Left out: the worker's memory.",
+    )
+    keep_bins: Flag = Field(
+        False,
+        description="Leave the binned rows on the workers' disks: the next training on the same "
+        "rows and features starts at once.",
+    )
+    restarts: Integer = Field(
+        3,
+        ge=0,
+        description="How often training goes on from its last checkpoint after a worker was lost.",
     )
     seed: Integer = Field(42, ge=0, description="Seed of everything that draws at random.")
     model: Location = Field(
@@ -163,16 +125,54 @@ class TrainSpec(Section):
         """The parameters without the number of rounds."""
         return {name: value for name, value in self.params.items() if name not in _ROUNDS}
 
+    @property
+    def measure(self) -> Measure:
+        """What rounds are measured by, but for the number of classes."""
+        return Measure(
+            self.task,
+            objective=self.loss,
+            params=self.lightgbm_params,
+            metric=self.metric,
+        )
+
+    @property
+    def rates(self) -> Schedule | None:
+        """Learning rate of each round; None when it does not change."""
+        given = [self.params[name] for name in _RATE if name in self.params]
+        start = given[0] if given else LEARNING_RATE
+        if self.schedule is None or isinstance(start, str | tuple):
+            return None
+        return self.schedule.rates(start, self.rounds)
+
+    @property
+    def max_seconds(self) -> float | None:
+        """Seconds that boosting may take."""
+        return None if self.max_time is None else seconds(self.max_time)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        refuse([*self._metrics(), *self._params()])
+        checks = (self.label_problems, self._init, self._query, self._metrics, self._params)
+        found = [problem for check in checks for problem in check()]
+        refuse(found or self._clashes())
         return self
 
+    def _init(self) -> Iterator[Problem]:
+        if self.init is not None and self.init_score is not None:
+            yield Problem(("init_score",), "does not go with `init`: a model says where to start")
+
+    def _query(self) -> Iterator[Problem]:
+        split = self.split
+        if self.task == "ranking" and split and split.by in ("random", "stratified"):
+            column = self.query or "the query column"
+            what = "cuts queries apart; keep them whole with "
+            yield Problem(("split", "by"), what + f'by = "group", column = "{column}"')
+
     def _metrics(self) -> Iterator[Problem]:
-        allowed = Measure(self.task).followed
-        if self.metric is not None and self.metric not in allowed:
-            what = f'{self.metric!r} does not go with task = "{self.task}"; known: '
-            yield Problem(("metric",), what + ", ".join(allowed))
+        try:
+            _ = self.measure
+        except SpecError as error:
+            if error.where != OBJECTIVE:  # told already
+                yield Problem(("metric",), f"{error.what}; {error.hint}")
         if self.early_stopping and not (self.split and self.split.has_valid):
             yield Problem(("early_stopping",), "needs validation rows: give train.split.valid")
 
@@ -187,3 +187,26 @@ class TrainSpec(Section):
         own = {name: value for name, value in self.params.items() if name not in rounds}
         for name, what in refusals(own):
             yield Problem(("params", name), what)
+        yield from self._rates()
+
+    def _clashes(self) -> Iterator[Problem]:
+        """Look for what does not go together, whatever the number of workers."""
+        base = None if self.init is None else ""
+        learning = Learning(
+            self.task,
+            objective=self.objective,
+            schedule=self.rates,
+            monotone=tuple(self.monotone.values()),
+            base=base,
+        )
+        vectors = frozenset({"init"} if self.init_score else {})
+        weighs = self.class_weight is not None
+        asked = Asked(checked(self.lightgbm_params), learning, 1, vectors, weighs)
+        for where, what, hint in clashes(asked):
+            yield Problem(tuple(where.split(".")[1:]), f"{what}; {hint}")
+
+    def _rates(self) -> Iterator[Problem]:
+        try:
+            _ = self.rates
+        except SpecError as error:
+            yield Problem(("schedule",), f"{error.what}; {error.hint}")

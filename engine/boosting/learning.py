@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from engine.boosting.events import Timeouts
-from engine.boosting.params.followed import Task
 from engine.metrics.measure import Measure
+
+Task = Literal["binary", "multiclass", "regression", "ranking"]
 
 Schedule = Callable[[int], float]
 """Learning rate of a round, by its number from 1; picklable, and the same in every process."""
@@ -35,6 +37,8 @@ class Learning:
         interactions: Groups of positions of features that may be on one path; empty for no limit.
         reproducible: The same model on any number of workers, at the price that the docs state.
         base: Model text whose trees come first; `Rows.init` then holds what it says of each row.
+        refit: No trees are added, the leaves of ``base`` are fitted again: this share of their old
+            values stays; None = boosting.
         subsets: The rows are trained on in so many parts, one after the other, round and round.
         subset_rounds: Rounds until the next part has its turn.
         max_seconds: Boosting ends after the round in which so much time has passed; or None.
@@ -54,6 +58,7 @@ class Learning:
     interactions: tuple[tuple[int, ...], ...] = ()
     reproducible: bool = False
     base: str | None = None
+    refit: float | None = None
     subsets: int = 1
     subset_rounds: int = 10
     max_seconds: float | None = None

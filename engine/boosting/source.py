@@ -67,3 +67,24 @@ class ShardPart:
     valid: int
     train_head: int = 0
     valid_head: int = 0
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Some rows of one part of a partition, one after the other: what a rank trains on or measures.
+
+    Attributes:
+        partition: What to read.
+        part: ``train`` or ``valid``.
+        rows: All rows of this part in the partition.
+        head: Rows at its start that go on with a query of the partition before.
+        start: First row: 0 or ``head``.
+        stop: Last row and one more: ``head`` or all.
+    """
+
+    partition: Partition
+    part: str
+    rows: int
+    head: int
+    start: int
+    stop: int

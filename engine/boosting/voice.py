@@ -18,6 +18,9 @@ from engine import process
 WAITING = 1000
 """Lines that may wait for a worker that does not read; more of them are dropped."""
 
+asked = threading.Event()
+"""Whether the worker has asked this process to end after the round that it is in."""
+
 
 def take_output() -> BinaryIO:
     """Return standard output for ourselves alone; from now on what others print is an error line.
@@ -87,10 +90,11 @@ class Voice:
 
 
 def end_with_parent() -> None:
-    """End this process when its standard input ends: the worker that started it has died."""
+    """Listen to standard input: a line sets `asked`; its end ends us, as the worker has died."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        for _ in sys.stdin.buffer:
+            asked.set()
         os._exit(1)
 
     threading.Thread(target=wait, name="parent", daemon=True).start()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from engine.boosting.checkpoint import Checkpoint
 from engine.boosting.learning import Conduct, Learning
-from engine.boosting.source import ShardPart
+from engine.boosting.source import Portion
 from engine.metrics.measure import Measure
 
 
@@ -63,11 +65,14 @@ class Work:
         key: Secret of this attempt.
         goal: What is to be learned.
         source: The pickled `RowSource`; unpickled only after LightGBM has been imported.
-        shard: This rank's partitions.
+        shard: This rank's rows.
         bins: The reference dataset, as `make_bins` returned it.
         sample_rows: Rows that the bins were made of.
         conduct: How the work is done.
         threads: Threads of this rank.
+        start: Where training goes on from; None = from its beginning.
+        scratch: Folder on the disk of the worker for binned rows and checkpoints, named after what
+            is in it; None = a folder that ends with the rank.
     """
 
     rank: int
@@ -75,11 +80,13 @@ class Work:
     key: bytes
     goal: Goal
     source: bytes
-    shard: tuple[ShardPart, ...]
+    shard: tuple[Portion, ...]
     bins: bytes
     sample_rows: int
     conduct: Conduct
     threads: int
+    start: Checkpoint | None = None
+    scratch: Path | None = None
 
     @property
     def place(self) -> Place:
@@ -98,6 +105,7 @@ class Boosted:
         rounds: Rounds that were boosted.
         history: Validation metrics of each round.
         importance: Total gain of each feature.
+        stopped: `Verdict.why` of the last round; empty when no verdict ended it.
     """
 
     model: str
@@ -106,3 +114,4 @@ class Boosted:
     rounds: int
     history: list[dict[str, float]] = field(default_factory=list)
     importance: list[float] = field(default_factory=list)
+    stopped: str = ""

@@ -44,6 +44,17 @@ class Pipeline:
         """Return the columns of the data that these columns are made from."""
         return origins(self.derive, names)
 
+    def types(self, schema: Types) -> dict[str, pl.DataType]:
+        """Return the types of the columns of a data set and of the derived ones.
+
+        Raises:
+            SpecError: An expression does not fit.
+        """
+        types = dict(schema)
+        for name, text in self.derive.items():
+            types[name] = _derived_type(name, text, types)
+        return types
+
     def resolve(
         self,
         schema: Types,
@@ -63,9 +74,7 @@ class Pipeline:
         Raises:
             SpecError: An expression, step or column does not fit; a feature is not numeric.
         """
-        types = dict(schema)
-        for name, text in self.derive.items():
-            types[name] = _derived_type(name, text, types)
+        types = self.types(schema)
         forbidden = frozenset(forbidden)
         start = self._chosen(types, {*excluded, *forbidden}, forbidden)
         course = Course(types, list(start), forbidden, labelled)
@@ -137,6 +146,18 @@ class Resolved:
             sum(min(most, rows * columns * _STATE_CELL) for most, columns in needs)
             for needs in self.states
         )
+
+    @classmethod
+    def taken(cls, features: tuple[str, ...], inputs: tuple[str, ...], lookback: int) -> Resolved:
+        """Return what a pipeline needs that was fitted before: one pass, to count rows.
+
+        Args:
+            features: Its features.
+            inputs: Columns of the data that they are made from.
+            lookback: Rows before a row that some step looks at.
+        """
+        width = len(features)
+        return cls(features, features, inputs, (), (), ((),), width, lookback)
 
 
 def origins(derive: Mapping[str, str], names: Iterable[str]) -> list[str]:

@@ -1,18 +1,14 @@
 """Metrics that merge exactly: the same numbers however the rows were split."""
 
+from engine.metrics.binary import BINS, CLIP, BinaryScores, CalibrationBin
+from engine.metrics.custom import CustomMetric
+from engine.metrics.direction import HIGHER_IS_BETTER, base_name, higher_is_better
 from engine.metrics.histogram import LIMIT, ScoreHistogram
-from engine.metrics.scores import (
-    BINS,
-    CLIP,
-    HIGHER_IS_BETTER,
-    BinaryScores,
-    CalibrationBin,
-    RegressionScores,
-    Scores,
-    baseline_scores,
-    metric_value,
-    scores_for,
-)
+from engine.metrics.measure import Measure
+from engine.metrics.multiclass import MulticlassScores
+from engine.metrics.ranking import RankingScores
+from engine.metrics.regression import RegressionScores
+from engine.metrics.scores import Scores
 
 __all__ = [
     "BINS",
@@ -21,10 +17,13 @@ __all__ = [
     "LIMIT",
     "BinaryScores",
     "CalibrationBin",
+    "CustomMetric",
+    "Measure",
+    "MulticlassScores",
+    "RankingScores",
     "RegressionScores",
     "ScoreHistogram",
     "Scores",
-    "baseline_scores",
-    "metric_value",
-    "scores_for",
+    "base_name",
+    "higher_is_better",
 ]

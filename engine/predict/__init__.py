@@ -148,7 +148,7 @@ class Predictor:
     def _walk(self, x: Rows) -> Scores:
         from engine.predict.walk import BLOCK, score
 
-        out = np.empty((len(x), self.outputs))
+        out = np.zeros((len(x), self.outputs))
         if self._threads == 1 or len(x) <= BLOCK:
             score(x, *self._tables, out)
             return out

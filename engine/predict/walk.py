@@ -191,7 +191,7 @@ def _score(
     walked: Walked,
     out: Array,
 ) -> None:
-    """Write raw scores of x (n, features) float32 to out (n, outputs) float64.
+    """Add raw scores of x (n, features) float32 to out (n, outputs) float64, tree by tree.
 
     ``kind`` (trees,) uint8, ``number`` (trees,) int32: tree t is number ``number[t]`` of its kind.
     """
@@ -200,11 +200,13 @@ def _score(
     left32, left64 = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint64)
     at = np.empty(LANES, np.uint32)
     outputs = out.shape[1]
-    totals = np.empty((outputs, BLOCK), np.float64)
+    totals = np.zeros((outputs, BLOCK), np.float64)
     for start in range(0, x.shape[0], BLOCK):
         rows = min(BLOCK, x.shape[0] - start)
         _fetch(x, start, rows, columns, numbers, codes)
-        totals[:] = 0.0
+        for k in range(outputs):
+            for r in range(rows):
+                totals[k, r] = out[start + r, k]
         for t in range(kind.size):
             i, total = number[t], totals[t % outputs]
             if kind[t] == NARROW:

@@ -8,6 +8,8 @@ from engine.dataset import Dataset
 from engine.features.pipeline import Pipeline, Resolved
 from engine.preparing import TrainingData
 from engine.reserved import TARGET
+from engine.vectors import VectorColumns
+from jobs.label_spec import LabelSpec
 from jobs.opening import split_of, time_of
 from jobs.spec import (
     DataSpec,
@@ -15,16 +17,26 @@ from jobs.spec import (
     Job,
     SplitSpec,
 )
+from jobs.work.labelling import assert_label, assert_number, columns_alone
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What two sections say alike of learning: section, label, split, and seed of the folds."""
+    """What two sections say alike of learning: section, label, split, and seed of the folds.
+
+    Attributes:
+        section: Name of the section.
+        target: Expression of the label, if there is one.
+        split: How rows are held out.
+        seed: Of the folds.
+        label: What is said of the label beyond its expression; only by ``[train]``.
+    """
 
     section: str
     target: str | None
     split: SplitSpec | None
     seed: int
+    label: LabelSpec | None = None
 
 
 def learning(
@@ -36,19 +48,53 @@ def learning(
         SpecError: A column, expression or step does not fit the data.
     """
     pipeline = _pipeline(job.features or FeaturesSpec())
-    split = split_of(asked.split, data_spec, dataset)
-    target = TrainingData(dataset.source, asked.target, split, (), pipeline.derive)
-    dataset.require(target.target_columns, f"{asked.section}.target = {asked.target!r}")
-    dataset.require([n for n in split.columns if n != TARGET], f"{asked.section}.split")
-    made_of = set(target.target_columns)
+    data = labelled(asked, data_spec, dataset, pipeline)
+    made_of = set(data.target_columns)
     leaks = made_of | {n for n in pipeline.derive if made_of & set(pipeline.origins([n]))}
     # A column that rows are stratified by is a feature like others.
-    decides = () if split.by == "stratified" else split.columns
-    bookkeeping = {*data_spec.key, *time_of(data_spec), *decides}
+    decides = () if data.split.by == "stratified" else data.split.columns
+    bookkeeping = {*data_spec.key, *time_of(data_spec), *decides, *columns_alone(data.vectors)}
     excluded = bookkeeping if pipeline.columns is None else set()
     resolved = pipeline.resolve(dataset.schema, excluded, leaks, labelled=bool(asked.target))
-    data = replace(target, inputs=resolved.inputs, seed=asked.seed)
-    return data, pipeline, resolved
+    return replace(data, inputs=resolved.inputs), pipeline, resolved
+
+
+def labelled(
+    asked: Asked, data_spec: DataSpec, dataset: Dataset, pipeline: Pipeline
+) -> TrainingData:
+    """Return how rows are labelled, weighted and split; without what features are made from.
+
+    Args:
+        asked: What the section says.
+        data_spec: The section of the data.
+        dataset: The data.
+        pipeline: Knows the derived columns, which expressions may name.
+
+    Raises:
+        SpecError: A column or expression does not fit the data.
+    """
+    split = split_of(asked.split, data_spec, dataset)
+    data = TrainingData(dataset.source, asked.target, split, (), pipeline.derive, seed=asked.seed)
+    data = _with_label(data, asked.label)
+    types = pipeline.types(dataset.schema)
+    dataset.require(data.target_columns, f"{asked.section}.target = {asked.target!r}")
+    dataset.require([n for n in split.columns if n != TARGET], f"{asked.section}.split")
+    assert_label(data, types, asked.section)
+    for text, key in data.vectors.expressions:
+        dataset.require(data.made_of(text, key), f"{key} = {text!r}")
+        assert_number(text, types, key)
+    if data.vectors.query:
+        dataset.require([data.vectors.query], "train.query")
+    return data
+
+
+def _with_label(data: TrainingData, label: LabelSpec | None) -> TrainingData:
+    if label is None:
+        return data
+    vectors = VectorColumns(label.weight, label.init_scores, label.query)
+    return replace(
+        data, task=label.task, objective=label.loss, classes=label.classes, vectors=vectors
+    )
 
 
 def _pipeline(spec: FeaturesSpec) -> Pipeline:

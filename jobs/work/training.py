@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from engine.classes import weights_by_class
 from engine.contract import Rule
 from engine.dataset import Dataset
+from engine.features.fitted import FittedPipeline
 from engine.features.pipeline import Pipeline, Resolved
 from engine.preparing import TrainingData
+from jobs.constraints import assert_known
 from jobs.opening import model_rules, open_data
 from jobs.spec import (
     Job,
     TrainSpec,
 )
-from jobs.work.learning import Asked, learning
+from jobs.work.base import Base, open_base
+from jobs.work.learning import Asked, labelled, learning
+from jobs.work.scoring import Wanted
 from jobs.work.section import there
 
 
@@ -25,16 +30,20 @@ class Training:
     Attributes:
         spec: The section.
         dataset: Its data.
-        data: How its rows are read, labelled and split; time cuts are not known yet.
-        pipeline: The features as asked for.
+        data: How its rows are read, labelled and split; time cuts are not known yet, nor classes
+            that are not named.
+        pipeline: The features as asked for; or as they were fitted for the model that training
+            goes on from.
         resolved: The features as they fit the data.
+        base: The model that training goes on from, if there is one.
     """
 
     spec: TrainSpec
     dataset: Dataset
     data: TrainingData
-    pipeline: Pipeline
+    pipeline: Pipeline | FittedPipeline
     resolved: Resolved
+    base: Base | None = None
 
     @property
     def read_columns(self) -> list[str]:
@@ -60,11 +69,36 @@ def open_training(job: Job) -> Training:
     """Open the data of ``[train]`` and check features, target and split against it.
 
     Raises:
-        SpecError: A column, expression or step does not fit the data.
+        SpecError: A column, expression or step does not fit the data, or the section does not fit
+            the model that training goes on from.
         InputError: A file is damaged.
+        ModelError: The model that training goes on from is not there.
     """
+    spec = there(job.train)
+    asked = Asked("train", spec.target, spec.split, spec.seed, spec)
+    training = _from_new(job, asked) if spec.init is None else _from_base(job, asked, spec.init)
+    assert_known(spec, training.resolved.features)
+    classes = training.data.classes or ((0, 1) if spec.task == "binary" else None)
+    if classes and isinstance(spec.class_weight, dict):
+        weights_by_class(spec.class_weight, classes)
+    return training
+
+
+def _from_new(job: Job, asked: Asked) -> Training:
     spec = there(job.train)
     data_spec = job.data[spec.data]
     dataset = open_data(spec.data, data_spec, {})
-    asked = Asked("train", spec.target, spec.split, spec.seed)
     return Training(spec, dataset, *learning(asked, job, data_spec, dataset))
+
+
+def _from_base(job: Job, asked: Asked, init: str) -> Training:
+    spec = there(job.train)
+    data_spec, base = job.data[spec.data], open_base(init)
+    base.assert_alike(spec)
+    wanted, fitted = Wanted.by(base.bundle), base.bundle.pipeline
+    dataset = open_data(spec.data, data_spec, wanted.rules)
+    dataset.require(fitted.inputs, f"data.{spec.data} (columns that {init} needs)")
+    rows = labelled(asked, data_spec, dataset, Pipeline(fitted.derive))
+    data = replace(rows, inputs=fitted.inputs, classes=base.bundle.classes)
+    resolved = Resolved.taken(fitted.features, fitted.inputs, fitted.lookback)
+    return Training(spec, dataset, data, fitted, resolved, base)

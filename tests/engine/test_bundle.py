@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from engine import registry
-from engine.bundle import Bundle, load
+from engine.bundle import Bundle, digested, load
 from engine.contract import Rule
 from engine.errors import ModelError
 from engine.features import encode, impute, scale
@@ -68,6 +68,25 @@ def test_the_digest_is_of_what_decides_predictions() -> None:
     other = {**vars(BUNDLE), "metrics": {}, "provenance": {}}
     assert Bundle(**other).digest == BUNDLE.digest
     assert Bundle(**{**other, "model": "tree\n"}).digest != BUNDLE.digest
+
+
+def test_classes_keep_their_type_and_the_task_is_told(tmp_path: Path) -> None:
+    for classes in (("ü", "b"), (3, -1), (False, True)):
+        more = {"task": "multiclass", "objective": "multiclassova", "classes": classes}
+        bundle = Bundle(**{**vars(BUNDLE), **more, "query": "q"})
+        found = load(registry.save(bundle.files(), tmp_path / "m"))
+        assert (found.classes, found.objective, found.query) == (classes, "multiclassova", "q")
+        assert [type(one) for one in found.classes or ()] == [type(one) for one in classes]
+        assert found.digest != BUNDLE.digest
+
+
+def test_a_bundle_of_an_older_millrace_still_loads(tmp_path: Path) -> None:
+    contents = BUNDLE.files()
+    del contents["digests.json"]
+    contents["task.json"] = b'{"target": "y > 1", "task": "binary"}'
+    found = load(registry.save(digested(contents), tmp_path / "m"))
+    assert (found.task, found.target) == ("binary", "y > 1")
+    assert (found.objective, found.classes, found.query) == (None, None, None)
 
 
 def test_versions_are_numbered_and_found_by_reference(tmp_path: Path) -> None:

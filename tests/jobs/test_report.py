@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.metrics import BinaryScores, baseline_scores
+from engine.metrics import BinaryScores
 from jobs.report import (
     Curve,
     DataSummary,
@@ -81,7 +81,7 @@ def full(name: str = "flights") -> Report:
     """Return a report with every part; ``name`` stands wherever a job's own text may."""
     of = scores()
     results = of.results()
-    base = baseline_scores("binary", np.array([0, 1, 1, 1]), 0.6).results()
+    base = BinaryScores.of(np.array([0, 1, 1, 1]), np.full(4, 0.6)).results()
     return Report(
         job=name,
         run=f"run-{name}",

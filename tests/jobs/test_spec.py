@@ -168,7 +168,7 @@ def test_the_resolved_job_reads_back(tmp_path: Path) -> None:
         ("test = 0.1", "at = [2008-01-01]", "train.split.valid", "does not go with `at`"),
         ("num_leaves", "n_iter = 4, num_leaves", "train.params.n_estimators", "n_iter"),
         ("= 1000", "= 0", "train.params.n_estimators", "whole number"),
-        ("num_leaves", "objective", "train.params.objective", "train.task"),
+        ("num_leaves", "objective", "train.params.objective", "train.objective"),
         ("early_stopping = 50", 'metric = "rmse"', "train.metric", "log_loss, auc"),
         ("@latest", "", "score.model", "names no version"),
         ("@latest", "@new", "score.model", "names no version"),

@@ -24,7 +24,7 @@ class Buckets:
     """Buckets of one feature.
 
     Attributes:
-        first: Bounds below each bucket of the order key, int16.
+        first: Bounds below each bucket of the order key, int16 where that holds them.
         lowest: Key of the first bucket.
         shift: Bits of the order key that a bucket leaves out.
         steps: Bounds in the fullest bucket, at least one.
@@ -54,7 +54,8 @@ class Buckets:
         steps = int(count.max())
         if not 0 < steps <= MOST_STEPS:
             return None
-        first = np.concatenate([[0], np.cumsum(count)[:-1]]).astype(np.int16)
+        kind = np.int16 if len(bounds) < 1 << 15 else np.int32
+        first = np.concatenate([[0], np.cumsum(count)[:-1]]).astype(kind)
         return cls(first, int(key[0]), shift, steps)
 
     def find(self, v: Array, bounds: Array) -> Array:

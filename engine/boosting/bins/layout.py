@@ -23,6 +23,10 @@ TOKEN = b"______LightGBM_Binary_File_Token______\n"
 FIRST = (len(TOKEN) + 7) // 8 * 8
 
 
+BITS = (4, 8, 16)
+"""What a cell takes: up to 16, 256 and 65,536 bins."""
+
+
 class Unsupported(Exception):
     """The file is not laid out as this module knows it."""
 
@@ -77,6 +81,6 @@ def groups(header: bytes) -> dict[int, int]:
     return dict(zip(real.tolist(), group.tolist(), strict=True))
 
 
-def block(rows: int, packed: bool) -> int:
-    """Return the bytes that so many rows of a feature take, filled up to eight."""
-    return ((rows + 1) // 2 + 7) // 8 * 8 if packed else (rows + 7) // 8 * 8
+def stored_size(rows: int, bits: int) -> int:
+    """Return the bytes that so many rows of a feature of 4, 8 or 16 bits take, filled up to 8."""
+    return ((rows * bits + 7) // 8 + 7) // 8 * 8

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from engine.metrics import HIGHER_IS_BETTER
+import math
+from dataclasses import dataclass
 
 
 @dataclass
@@ -12,16 +11,16 @@ class Stopping:
     """Early stopping as LightGBM's own: the first of equal rounds is the best.
 
     Attributes:
-        metric: Name of the metric, as in `HIGHER_IS_BETTER`.
+        higher: Whether more of the metric is better.
         patience: Rounds without a better value after which to stop; None = never.
-        best_round: Best round so far, from 1.
+        best_round: Best round so far, from 1; 0 before the first.
         best: Its value.
     """
 
-    metric: str
+    higher: bool
     patience: int | None
     best_round: int = 0
-    best: float = field(default=float("nan"))
+    best: float = math.nan
 
     def stop(self, round: int, value: float) -> bool:
         """Take the value of a round and say whether it was the last."""
@@ -30,4 +29,6 @@ class Stopping:
         return self.patience is not None and round - self.best_round >= self.patience
 
     def _better(self, value: float) -> bool:
-        return value > self.best if HIGHER_IS_BETTER[self.metric] else value < self.best
+        if math.isnan(self.best):
+            return not math.isnan(value)
+        return value > self.best if self.higher else value < self.best

@@ -5,68 +5,72 @@ from __future__ import annotations
 import queue
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from distributed import Client, Future
 
 from engine.boosting.events import Fitted, RoundEvent
-from engine.boosting.gang.seat import Outcome, leave, reserve, run_rank, unreachable
-from engine.boosting.gang.shards import Shard
-from engine.boosting.learning import Conduct
-from engine.boosting.work import Boosted, Goal, Place, Work
+from engine.boosting.gang.calls import answers, present
+from engine.boosting.gang.cancelling import Cancelling
+from engine.boosting.gang.hearing import Hearing
+from engine.boosting.gang.orders import Orders
+from engine.boosting.gang.saved import Saved
+from engine.boosting.gang.seat import (
+    Outcome,
+    leave,
+    reserve,
+    run_rank,
+    stop_after_round,
+    unreachable,
+)
+from engine.boosting.work import Boosted
 from engine.errors import Cancelled, MillraceError, RankLost, TrainingFailed
 
 TICK = 0.5
-"""Seconds between two looks at whether the user has cancelled."""
+"""Seconds between two looks at whether the user has cancelled, or a worker has fallen silent."""
 
 QUIET_SECONDS = 10.0
 """How long a worker may take at most to end a child that is not wanted any more."""
 
-
-@dataclass(frozen=True)
-class Orders:
-    """What all ranks are told; see `engine.boosting.work.Work`."""
-
-    goal: Goal
-    conduct: Conduct
-    source: bytes
-    shards: Sequence[Shard]
-    bins: bytes
-    sample_rows: int
-    threads: int
-
-    def work(self, rank: int, places: tuple[Place, ...], key: bytes) -> Work:
-        """Return what one rank is told."""
-        fields = {name: value for name, value in vars(self).items() if name != "shards"}
-        return Work(rank=rank, places=places, key=key, shard=self.shards[rank], **fields)
+LAST_SECONDS = 3.0
+"""How long the checkpoint of the last round may take after the ranks have ended."""
 
 
-@dataclass
 class Gang:
     """The ranks of one attempt.
 
-    Attributes:
+    Args:
         client: An open Dask client.
         workers: One address for each rank.
         orders: What they are told.
-        progress: Called with their events.
+        saved: Where their checkpoints go.
+        progress: Called with what they tell.
         cancel: Whether the user wants no more.
+
+    Attributes:
+        hearing: What was heard from them.
+        over: Whether a rank was killed because it held too much memory.
     """
 
-    client: Client
-    workers: Sequence[str]
-    orders: Orders
-    progress: Callable[[RoundEvent], None]
-    cancel: Callable[[], bool]
-    attempt: str = field(default_factory=lambda: secrets.token_hex(8))
-    peaks: dict[int, int] = field(default_factory=dict)
-    inbox: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
-    futures: list[Future[Any]] = field(default_factory=list)
-    settled: bool = False
+    def __init__(
+        self,
+        client: Client,
+        workers: Sequence[str],
+        orders: Orders,
+        saved: Saved,
+        progress: Callable[[RoundEvent], None],
+        cancel: Callable[[], bool],
+    ) -> None:
+        """Keep all; nothing has begun."""
+        self._client, self._workers, self._orders, self._saved = client, workers, orders, saved
+        self._attempt, self._key = secrets.token_hex(8), secrets.token_bytes(32)
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._futures: list[Future[Any]] = []
+        self._settled, self.over = False, False
+        self._cancelling = Cancelling(cancel, self._ask_to_stop)
+        self.hearing = Hearing(client, workers, orders.goal.learning.rounds, saved, progress)
 
     def run(self) -> Fitted:
         """Train.
@@ -74,27 +78,39 @@ class Gang:
         Raises:
             MillraceError: There is no model; all other ranks have left.
         """
-        topic = f"millrace-training-{self.attempt}"
-        self.client.subscribe_topic(topic, lambda event: self.inbox.put(event[1]))
+        topic = f"millrace-training-{self._attempt}"
+        self._client.subscribe_topic(topic, lambda event: self._inbox.put(event[1]))
         try:
             outcomes = self._collect(self._start(topic))
-            self.settled = len(outcomes) == len(self.workers)
-            return self._fitted(outcomes)
+            self._settled = len(outcomes) == len(self._workers)
+            boosted = self._agreed(outcomes)
+            if self._cancelling.asked:
+                self._finish(boosted)
+            return self._fitted(boosted)
         finally:
-            self.client.unsubscribe_topic(topic)
+            self._client.unsubscribe_topic(topic)
             self._disband()
 
     def _start(self, topic: str) -> list[Future[Any]]:
-        ranks = range(len(self.workers))
-        places = tuple(self._ask(reserve, [(self.attempt, r, self.workers[r]) for r in ranks]))
+        ranks, conduct = range(len(self._workers)), self._orders.conduct
+        calls = [(self._attempt, rank, self._workers[rank], conduct) for rank in ranks]
+        places = tuple(self._ask(reserve, calls))
         if len(places) > 1:
             failures = self._ask(unreachable, [(rank, places) for rank in ranks])
-            if found := [failure for one in failures for failure in one]:
-                hint = "open these ports between the workers, or train with one worker"
-                raise TrainingFailed(found[0], where=f"{len(found)} pairs failed", hint=hint)
-        key = secrets.token_bytes(32)
-        works = [self.orders.work(rank, places, key) for rank in ranks]
-        return self._submit(run_rank, [(self.attempt, work, topic) for work in works])
+            self._refuse([failure for one in failures for failure in one])
+        works = [self._orders.work(rank, places, self._key) for rank in ranks]
+        name = self._orders.fingerprint
+        return self._submit(run_rank, [(self._attempt, work, topic, name) for work in works])
+
+    def _refuse(self, failures: Sequence[str]) -> None:
+        """Raise what kept the workers from reaching each other, if anything did."""
+        if not failures:
+            return
+        there = present(self._client, self._orders.conduct.timeouts.answer)
+        if gone := [worker for worker in self._workers if worker not in there]:
+            raise RankLost(f"the worker {gone[0]} is gone", hint="look at its log")
+        hint = "open these ports between the workers, or train with one worker"
+        raise TrainingFailed(failures[0], where=f"{len(failures)} pairs failed", hint=hint)
 
     def _submit(
         self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]
@@ -105,19 +121,19 @@ class Gang:
         second choice it would wait for ever (dask/distributed's default).
         """
         futures = [
-            self.client.submit(
+            self._client.submit(
                 function, *call, workers=[worker], allow_other_workers=True, pure=False, retries=0
             )
-            for worker, call in zip(self.workers, calls, strict=True)
+            for worker, call in zip(self._workers, calls, strict=True)
         ]
-        self.futures += futures
+        self._futures += futures
         return futures
 
     def _ask(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         futures = self._submit(function, calls)
-        deadline = time.monotonic() + self.orders.conduct.timeouts.answer
+        deadline = time.monotonic() + self._orders.conduct.timeouts.answer
         found = []
-        for worker, future in zip(self.workers, futures, strict=True):
+        for worker, future in zip(self._workers, futures, strict=True):
             try:
                 found.append(future.result(timeout=max(0.1, deadline - time.monotonic())))
             except MillraceError:
@@ -130,101 +146,112 @@ class Gang:
     def _collect(self, futures: Sequence[Future[Any]]) -> dict[int, Outcome]:
         """Wait for all ranks, or for as long as may be after the first has ended."""
         for rank, future in enumerate(futures):
-            future.add_done_callback(lambda _, rank=rank: self.inbox.put(rank))
+            future.add_done_callback(lambda _, rank=rank: self._inbox.put(rank))
         outcomes: dict[int, Outcome] = {}
         deadline, looked = float("inf"), 0.0
+        leaving = self._orders.conduct.timeouts.leave
         while len(outcomes) < len(futures) and time.monotonic() < deadline:
-            if time.monotonic() - looked >= TICK:
-                looked = time.monotonic()
-                self._stop_if_cancelled()
             try:
-                item = self.inbox.get(timeout=TICK)
+                if time.monotonic() - looked >= TICK:
+                    looked = time.monotonic()
+                    self._look(outcomes)
+                item = self._inbox.get(timeout=TICK)
+                if isinstance(item, int):
+                    outcomes[item] = self._outcome(item, futures[item])
+                    deadline = min(deadline, time.monotonic() + leaving)
+                else:
+                    self.hearing.take(item)
             except queue.Empty:
                 continue
-            if isinstance(item, int):
-                outcomes[item] = self._outcome(item, futures[item])
-                deadline = min(deadline, time.monotonic() + self.orders.conduct.timeouts.leave)
-            else:
-                self._pass_on(item)
+            except KeyboardInterrupt:
+                self._cancelling.interrupted()
         return outcomes
 
-    def _stop_if_cancelled(self) -> None:
-        if self.cancel():
-            raise Cancelled("training was cancelled", hint="resume runs it again")
+    def _look(self, outcomes: Mapping[int, Outcome]) -> None:
+        self._cancelling.look(self.hearing.round > 0)
+        self.hearing.fetch()
+        limit = self._orders.conduct.timeouts.frozen
+        if (lost := self.hearing.silent(limit)) and not _model(outcomes):
+            what = f"the worker {self._workers[lost[0]]} gave no sign of life for {limit:.0f} s"
+            raise RankLost(what, hint="it may be frozen or cut off: see its log")
+
+    def _ask_to_stop(self) -> None:
+        first, seconds = self._workers[:1], self._orders.conduct.timeouts.beat
+        answers(self._client, stop_after_round, self._attempt, workers=first, seconds=seconds)
 
     def _outcome(self, rank: int, future: Future[Any]) -> Outcome:
+        self.hearing.gone(rank)
         try:
-            outcome: Outcome = future.result(timeout=self.orders.conduct.timeouts.answer)
+            outcome: Outcome = future.result(timeout=self._orders.conduct.timeouts.answer)
         except (Exception, CancelledError) as error:
-            what = f"rank {rank} on {self.workers[rank]} was lost: {type(error).__name__}: {error}"
+            what = f"rank {rank} on {self._workers[rank]} was lost: {type(error).__name__}: {error}"
             return Outcome(rank, error=RankLost(what, hint="see the log of this worker"))
-        self.peaks[rank] = outcome.peak
+        self.hearing.peaks[rank] = outcome.peak
         return outcome
 
-    def _pass_on(self, event: dict[str, Any]) -> None:
-        rank, kind = event["rank"], event["kind"]
-        self.peaks[rank] = max(self.peaks.get(rank, 0), event["peak"])
-        if kind == "round" and rank:  # rank 0 tells it for all
-            return
-        self.progress(
-            RoundEvent(
-                kind=kind,
-                rank=rank,
-                round=event.get("round", 0),
-                rounds=self.orders.goal.learning.rounds,
-                metrics=event.get("metrics", {}),
-                rows=event.get("rows", 0),
-                peak_memory=event["peak"],
-                seconds=event["seconds"],
-            )
-        )
-
-    def _fitted(self, outcomes: dict[int, Outcome]) -> Fitted:
-        boosted = outcomes[0].boosted if 0 in outcomes else None
+    def _agreed(self, outcomes: dict[int, Outcome]) -> Boosted:
+        boosted = _model(outcomes)
         if boosted is None:
             raise self._cause(outcomes)
         digests = {rank: o.boosted.digest for rank, o in outcomes.items() if o.boosted}
         if odd := sorted(rank for rank in digests if digests[rank] != boosted.digest):
             raise TrainingFailed(
                 "the ranks ended with different models",
-                where=", ".join(f"rank {rank} on {self.workers[rank]}" for rank in odd),
+                where=", ".join(f"rank {rank} on {self._workers[rank]}" for rank in odd),
                 hint="different machines or builds of LightGBM? report it with the versions",
             )
-        return self._result(boosted)
+        return boosted
 
-    def _result(self, boosted: Boosted) -> Fitted:
+    def _finish(self, boosted: Boosted) -> None:
+        """Wait for the checkpoint of the last round, unless training had come to its end.
+
+        Raises:
+            Cancelled: It had not.
+        """
+        if boosted.stopped not in ("", "asked") or boosted.rounds >= self.hearing.rounds:
+            return
+        deadline = time.monotonic() + LAST_SECONDS
+        while self._saved.round < boosted.rounds and time.monotonic() < deadline:
+            self.hearing.fetch()
+            try:
+                item = self._inbox.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if not isinstance(item, int):
+                self.hearing.take(item)
+        raise Cancelled(f"training was cancelled after round {boosted.rounds}")
+
+    def _fitted(self, boosted: Boosted) -> Fitted:
+        peaks = self.hearing.peaks
         return Fitted(
             model=boosted.model,
             best_round=boosted.best_round,
             rounds=boosted.rounds,
             history=boosted.history,
-            peak_memory=[self.peaks.get(rank, 0) for rank in range(len(self.workers))],
+            peak_memory=[peaks.get(rank, 0) for rank in range(len(self._workers))],
             importance=boosted.importance,
+            stopped=boosted.stopped,
         )
 
     def _cause(self, outcomes: dict[int, Outcome]) -> MillraceError:
         """Return the error of the rank that failed first, not of those that left because of it."""
         errors = [outcome for outcome in outcomes.values() if outcome.error]
+        self.over = any(outcome.over for outcome in errors)
         for outcome in [*(o for o in errors if not o.left), *errors]:
             assert outcome.error is not None
             return outcome.error
-        silent = [self.workers[rank] for rank in range(len(self.workers)) if rank not in outcomes]
+        silent = [self._workers[rank] for rank in range(len(self._workers)) if rank not in outcomes]
         what = f"the workers {', '.join(silent)} gave no answer after training had ended"
         return RankLost(what, hint="they may be frozen: see their logs")
 
     def _disband(self) -> None:
         """Cancel what is still under way and wait until its children are gone."""
-        self.client.cancel(self.futures, force=True)
-        if self.settled:
-            return
-        for worker in self.workers:
-            # A worker that is gone has no child; a frozen one cannot answer, so do not wait long.
-            with suppress(Exception):
-                self.client.sync(
-                    self.client.run,
-                    leave,
-                    self.attempt,
-                    workers=[worker],
-                    on_error="ignore",
-                    callback_timeout=min(QUIET_SECONDS, self.orders.conduct.timeouts.leave),
-                )
+        self._client.cancel(self._futures, force=True)
+        if not self._settled:
+            # A worker that is gone has no child; a frozen one cannot answer: do not wait long.
+            seconds = min(QUIET_SECONDS, self._orders.conduct.timeouts.leave)
+            answers(self._client, leave, self._attempt, workers=self._workers, seconds=seconds)
+
+
+def _model(outcomes: Mapping[int, Outcome]) -> Boosted | None:
+    return outcomes[0].boosted if 0 in outcomes else None

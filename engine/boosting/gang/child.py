@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import psutil
@@ -38,6 +39,14 @@ Event = Mapping[str, Any]
 LAST_WORDS = ("done", "failed", "left")
 
 
+class Wish(Enum):
+    """What is wanted of a child."""
+
+    GO_ON = "go on"
+    STOP = "stop after this round"
+    END = "end at once"
+
+
 @dataclass
 class Ending:
     """How a child ended.
@@ -46,6 +55,7 @@ class Ending:
         last: Its last line, ``done``, ``failed`` or ``left``; None when it could not say one.
         status: Exit status, minus the signal's number when it died of one.
         killed: Why we killed it, or None.
+        over: Whether that was because it held too much memory.
         peak: Peak resident bytes of the child and its Dask worker together.
         stderr: The last lines of its standard error.
     """
@@ -53,6 +63,7 @@ class Ending:
     last: Event | None = None
     status: int = 0
     killed: str | None = None
+    over: bool = False
     peak: int = 0
     stderr: list[str] = field(default_factory=list)
 
@@ -69,7 +80,7 @@ def watch(
     work: Work,
     sockets: Sequence[int],
     hear: Callable[[Event], None],
-    unwanted: Callable[[], bool],
+    wish: Callable[[], Wish],
 ) -> Ending:
     """Run a rank to its end.
 
@@ -77,7 +88,7 @@ def watch(
         work: What it is told.
         sockets: File descriptors that it inherits: they keep its ports.
         hear: Called with each of its lines but the last, in this thread.
-        unwanted: Looked at several times a second; the child is killed when it says yes.
+        wish: Looked at twice a second.
     """
     give_back()  # the child shares this worker's memory limit
     with _started(work, sockets) as process:
@@ -90,8 +101,8 @@ def watch(
         ]
         for thread in threads:
             thread.start()
-        _tell(process, work)
-        _listen(process, work, lines, ending, hear, unwanted)
+        _tell(process, pickle.dumps(work))
+        _listen(process, work, lines, ending, hear, wish)
         ending.status = process.wait()
         threads[1].join(1.0)
         ending.stderr = [line.decode(errors="replace").rstrip() for line in errors if line]
@@ -128,12 +139,12 @@ def _close(pipe: Any) -> None:
         return
 
 
-def _tell(process: subprocess.Popen[bytes], work: Work) -> None:
+def _tell(process: subprocess.Popen[bytes], said: bytes) -> None:
     assert process.stdin is not None
     try:
-        process.stdin.write(pickle.dumps(work))
+        process.stdin.write(said)
         process.stdin.flush()
-    except OSError:  # it died before it could read: its exit status tells
+    except OSError:  # it died before it read this: its exit status tells
         return
 
 
@@ -152,27 +163,44 @@ def _listen(
     lines: queue.SimpleQueue[bytes | None],
     ending: Ending,
     hear: Callable[[Event], None],
-    unwanted: Callable[[], bool],
+    wish: Callable[[], Wish],
 ) -> None:
     """Take the child's lines until they end, or until there is a reason to kill it."""
-    silence, measured = Silence(), 0.0
+    silence, measured, asked = Silence(), 0.0, False
+    patience = work.conduct.timeouts.answer  # to its first sign of life: imports take seconds
     while True:
         try:
             line = lines.get(timeout=TICK)
             if line is None:
                 return
             silence.broken()
+            patience = work.conduct.timeouts.frozen
             _take(json.loads(line), ending, hear)
         except queue.Empty:
             pass
-        if time.monotonic() - measured > MEMORY_TICK:
-            measured = time.monotonic()
-            ending.killed = _over(process, work.conduct.memory, ending) or _given_up(
-                silence, work.conduct.timeouts.frozen, unwanted
-            )
+        if time.monotonic() - measured <= MEMORY_TICK:
+            continue
+        measured, wanted = time.monotonic(), wish()
+        if wanted is Wish.STOP and not asked:
+            asked = True
+            _tell(process, b"stop\n")
+        frozen = f"no sign of life for {patience:.0f} s" if silence.seconds() > patience else None
+        _judge(process, work.conduct.memory, frozen, wanted, ending)
         if ending.killed:
             process.kill()
             return
+
+
+def _judge(
+    process: subprocess.Popen[bytes], bound: int, frozen: str | None, wanted: Wish, ending: Ending
+) -> None:
+    """Note why the child is to be killed, if it is."""
+    if over := _over(process, bound, ending):
+        ending.killed, ending.over = over, True
+    elif frozen:
+        ending.killed = f"it was frozen: {frozen}"
+    elif wanted is Wish.END:
+        ending.killed = "nobody waits for it any more"
 
 
 def _take(event: Event, ending: Ending, hear: Callable[[Event], None]) -> None:
@@ -202,12 +230,6 @@ def _own() -> int:
     """
     held = psutil.Process().memory_info()
     return int(held.rss) - int(getattr(held, "shared", 0))
-
-
-def _given_up(silence: Silence, frozen: float, unwanted: Callable[[], bool]) -> str | None:
-    if silence.seconds() > frozen:
-        return f"it was frozen: no sign of life for {frozen:.0f} s"
-    return "nobody waits for it any more" if unwanted() else None
 
 
 def _mib(size: int) -> str:

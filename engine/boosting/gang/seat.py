@@ -6,18 +6,21 @@ import asyncio
 import base64
 import pickle
 import socket
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from distributed import get_worker
-from distributed.comm.addressing import get_address_host
 
-from engine.boosting.gang.child import Ending, Event, watch
+from engine.boosting.gang import scratch
+from engine.boosting.gang.child import Ending, Event, Wish, watch
+from engine.boosting.gang.ports import Pair, listening, own_address
+from engine.boosting.learning import Conduct
 from engine.boosting.work import Boosted, Place, Work
-from engine.errors import MillraceError, RankLost, TrainingFailed
+from engine.errors import MillraceError, RankLost
 
 THROTTLE = 0.2
 """Seconds between two events of the same kind that go to the client."""
@@ -27,11 +30,11 @@ CONNECT_SECONDS = 10.0
 Seat = tuple[str, int]
 """Name of an attempt, and a rank."""
 
-_kept: dict[Seat, tuple[socket.socket, socket.socket]] = {}
+_kept: dict[Seat, Pair] = {}
 """Listening sockets: a rank starts once, and only in the process that keeps its ports."""
 
-_running: dict[Seat, threading.Event] = {}
-"""Ranks whose child is running, each with the flag that ends it."""
+_running: dict[Seat, Wish] = {}
+"""Ranks whose child is running, and what is wanted of it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Outcome:
         boosted: The model; its text only from rank 0. None when there is none.
         error: Why there is none.
         left: Whether it only left because another rank was lost.
+        over: Whether it was killed because it held too much memory.
         peak: Peak resident bytes of the child and its Dask worker together.
     """
 
@@ -50,36 +54,32 @@ class Outcome:
     boosted: Boosted | None = None
     error: MillraceError | None = None
     left: bool = False
+    over: bool = False
     peak: int = 0
 
 
-def reserve(attempt: str, rank: int, worker: str) -> Place:
+def reserve(attempt: str, rank: int, worker: str, conduct: Conduct) -> Place:
     """Take two ports of this worker and keep them.
 
     Args:
         attempt: Name of this attempt.
         rank: The rank that will live here.
         worker: Address of the Dask worker that this must be.
+        conduct: Says which ports, and which network.
 
     Raises:
         RankLost: This is another worker.
+        SpecError: This host is not in the network.
+        TrainingFailed: No port is free.
     """
     if get_worker().address != worker:
         raise RankLost(
             f"the worker {worker} is gone", hint="look at its log, then run the job again"
         )
-    host = socket.gethostbyname(get_address_host(worker))
-    pair = (_listening(host), _listening(host))
-    _kept[attempt, rank] = pair
+    host = own_address(worker, conduct.network)
+    pair = _kept[attempt, rank] = listening(host, conduct.ports, worker)
     port, hub = (kept.getsockname()[1] for kept in pair)
     return Place(rank, worker, host, port, hub)
-
-
-def _listening(host: str) -> socket.socket:
-    kept = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    kept.bind((host, 0))
-    kept.listen(128)
-    return kept
 
 
 def unreachable(rank: int, places: Sequence[Place]) -> list[str]:
@@ -96,36 +96,40 @@ def unreachable(rank: int, places: Sequence[Place]) -> list[str]:
     return found
 
 
-def run_rank(attempt: str, work: Work, topic: str) -> Outcome:
+def run_rank(attempt: str, work: Work, topic: str, fingerprint: str) -> Outcome:
     """Run a rank in a child process until it ends.
 
     Args:
         attempt: The attempt whose ports `reserve` took in this process.
         work: What the rank is told.
         topic: Dask topic of the events.
+        fingerprint: Names the folder of its binned rows.
     """
     worker, seat = get_worker(), (attempt, work.rank)
     pair = _kept.pop(seat, None)
     if worker.address != work.place.worker or pair is None:
         return Outcome(work.rank, error=_lost(work, "its Dask worker is gone or was restarted"))
-    stop = _running[seat] = threading.Event()
-    teller = _Teller(lambda event: worker.log_event(topic, {**event, "rank": work.rank}))
+    _running[seat] = Wish.GO_ON
     try:
+        folder = scratch.prepared(scratch.root(worker), fingerprint, work.conduct.keep_bins)
+        teller = _Teller(lambda event: worker.log_event(topic, {**event, "rank": work.rank}))
         sockets = [kept.detach() for kept in pair]
-        ending = watch(work, sockets, teller.hear, _unwanted(worker, stop))
+        wish = _wish(worker, seat, lambda: _alive(teller, folder, work.conduct.timeouts.beat))
+        ending = watch(replace(work, scratch=folder), sockets, teller.hear, wish)
+        teller.flush()
     finally:
         _running.pop(seat, None)
-        teller.flush()
     return _outcome(work, ending)
 
 
-def _unwanted(worker: Any, stop: threading.Event) -> Callable[[], bool]:
-    """Return whether the running task has been cancelled, also by the death of its client."""
+def _wish(worker: Any, seat: Seat, alive: Callable[[], None]) -> Callable[[], Wish]:
+    """Return what is wanted: nothing more once the task was cancelled, or its client has died."""
     key = worker.get_current_task()
 
-    def look() -> bool:
+    def look() -> Wish:
+        alive()
         task = worker.state.tasks.get(key)
-        return stop.is_set() or task is None or task.state == "cancelled"
+        return Wish.END if task is None or task.state == "cancelled" else _running[seat]
 
     return look
 
@@ -153,11 +157,19 @@ class _Teller:
             self.waiting, self.told = None, time.monotonic()
 
 
+def _alive(teller: _Teller, folder: Path, beat: float) -> None:
+    """Tell the client that this worker lives, and its disk that the folder is in use."""
+    teller.flush()
+    if time.monotonic() - teller.told >= beat:
+        teller.tell({"kind": "beat"})
+        teller.told = time.monotonic()
+        scratch.used(folder)
+
+
 def _outcome(work: Work, ending: Ending) -> Outcome:
     match ending.last or {"kind": None}:
         case {"kind": "done", **said}:
-            fields = ("model", "digest", "best_round", "rounds", "history", "importance")
-            boosted = Boosted(**{name: said[name] for name in fields})
+            boosted = Boosted(**{field.name: said[field.name] for field in fields(Boosted)})
             return Outcome(work.rank, boosted, peak=ending.peak)
         case {"kind": "failed", "error": packed}:
             error = pickle.loads(base64.b64decode(packed))
@@ -165,19 +177,27 @@ def _outcome(work: Work, ending: Ending) -> Outcome:
         case {"kind": "left", "lost": lost, "reason": reason}:
             what = RankLost(f"{work.places[lost]} was lost: {reason}", hint=_HINT)
             return Outcome(work.rank, error=what, left=True, peak=ending.peak)
-    return Outcome(work.rank, error=_death(work, ending), peak=ending.peak)
+    error = _lost(work, _death(ending), _OVER if ending.over else _HINT)
+    return Outcome(work.rank, error=error, over=ending.over, peak=ending.peak)
 
 
-_HINT = "the Dask worker lives on; run the job again, with more memory per worker if that was short"
+_HINT = "the Dask worker lives on: see its log for what ended this process"
+_OVER = "give each worker more memory, or use more of them; it would be the same again"
 
 
-def _death(work: Work, ending: Ending) -> TrainingFailed:
+def _death(ending: Ending) -> str:
     tail = "; ".join(ending.stderr[-3:])
-    return _lost(work, ending.cause() + (f" (last said: {tail})" if tail else ""))
+    return ending.cause() + (f" (last said: {tail})" if tail else "")
 
 
-def _lost(work: Work, reason: str) -> RankLost:
-    return RankLost(f"{work.place} was lost: {reason}", hint=_HINT)
+def _lost(work: Work, reason: str, hint: str = _HINT) -> RankLost:
+    return RankLost(f"{work.place} was lost: {reason}", hint=hint)
+
+
+def stop_after_round(attempt: str) -> None:
+    """Ask the ranks of an attempt here to end together after a round."""
+    for seat in [seat for seat in _running if seat[0] == attempt]:
+        _running[seat] = Wish.STOP
 
 
 async def leave(attempt: str) -> None:
@@ -187,8 +207,9 @@ async def leave(attempt: str) -> None:
     """
     for seat in [seat for seat in _kept if seat[0] == attempt]:
         for kept in _kept.pop(seat):
-            kept.close()
+            with suppress(OSError):
+                kept.close()
     while running := [seat for seat in _running if seat[0] == attempt]:
         for seat in running:
-            _running[seat].set()
+            _running[seat] = Wish.END
         await asyncio.sleep(0.05)

@@ -1,20 +1,21 @@
-"""Which rank reads which partitions."""
+"""Which rank trains on which rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from engine.boosting.source import ShardPart
+from engine.boosting.source import Portion, ShardPart
 from engine.errors import ContractRefused
 
-Shard = tuple[ShardPart, ...]
+Shard = tuple[Portion, ...]
 
 
 def shards(parts: Sequence[ShardPart], workers: int) -> list[Shard]:
     """Cut the parts into runs of about equal rows, one for each rank.
 
-    Runs are contiguous and depend on the parts and ``workers`` alone. Every rank has training
-    rows; with fewer partitions that have some than workers, there are fewer ranks.
+    Runs are contiguous and depend on the parts and ``workers`` alone. Rows that go on with a query
+    belong to the rank that has its first row. Every rank has training rows; with fewer partitions
+    that have some than workers, there are fewer ranks.
 
     Args:
         parts: All partitions; those without rows are left out.
@@ -27,7 +28,7 @@ def shards(parts: Sequence[ShardPart], workers: int) -> list[Shard]:
         ContractRefused: There are no training rows.
     """
     filled = [part for part in parts if part.train or part.valid]
-    trainable = sum(part.train > 0 for part in filled)
+    trainable = sum(part.train > part.train_head for part in filled)
     if not trainable:
         raise ContractRefused(
             "there are no training rows",
@@ -38,7 +39,29 @@ def shards(parts: Sequence[ShardPart], workers: int) -> list[Shard]:
     cuts = [0]
     for rank in range(1, count):
         cuts.append(_cut(filled, cuts[-1], rank, count))
-    return [tuple(filled[low:high]) for low, high in zip(cuts, [*cuts[1:], None], strict=True)]
+    runs = [filled[low:high] for low, high in zip(cuts, [*cuts[1:], None], strict=True)]
+    owned: list[list[Portion]] = [[] for _ in runs]
+    for rank, portion in _portions(runs):
+        owned[rank].append(portion)
+    return [tuple(portions) for portions in owned]
+
+
+def _portions(runs: Sequence[Sequence[ShardPart]]) -> Iterator[tuple[int, Portion]]:
+    """Yield the rows of each part of each partition with the rank that they belong to."""
+    owner = {"train": 0, "valid": 0}
+    for rank, run in enumerate(runs):
+        for entry in run:
+            for part, rows, head in (
+                ("train", entry.train, entry.train_head),
+                ("valid", entry.valid, entry.valid_head),
+            ):
+                before = owner[part]
+                if rows > head:
+                    owner[part] = rank
+                cuts = [(before, 0, head), (rank, head, rows)] if before != rank else []
+                for who, start, stop in cuts or [(rank, 0, rows)]:
+                    if stop > start:
+                        yield who, Portion(entry.partition, part, rows, head, start, stop)
 
 
 def _cut(filled: list[ShardPart], start: int, rank: int, count: int) -> int:
@@ -51,16 +74,20 @@ def _cut(filled: list[ShardPart], start: int, rank: int, count: int) -> int:
         count: Number of shards.
     """
     share = sum(map(_rows, filled)) * rank / count
-    before, behind = 0, sum(part.train > 0 for part in filled[start:])
+    before, behind = 0, sum(map(_trains, filled[start:]))
     done, best, distance = sum(map(_rows, filled[:start])), start, float("inf")
     for place in range(start, len(filled)):
         if before and behind >= count - rank and abs(done - share) < distance:
             best, distance = place, abs(done - share)
         done += _rows(filled[place])
-        before += filled[place].train > 0
-        behind -= filled[place].train > 0
+        before += _trains(filled[place])
+        behind -= _trains(filled[place])
     return best
 
 
 def _rows(part: ShardPart) -> int:
     return part.train + part.valid
+
+
+def _trains(part: ShardPart) -> bool:
+    return part.train > part.train_head

@@ -1,26 +1,31 @@
 """Training from the client's side: choose workers, start a rank on each, hear how it ends.
 
-Order of things: parameters, shards and bins here; then on the workers, in the hands of `Gang`:
-ports are reserved, every pair of workers is tried, the ranks run. A rank that fails makes the
-others leave by themselves (`engine.boosting.council.hub`); what does not end within
-`Timeouts.leave` is cancelled, and its worker kills the child. A client that dies has the same
-effect as cancelling.
+Order of things: parameters and bins here; then, in the hands of `Attempts`, workers are chosen and
+the rows shared out; then, in the hands of `Gang`, ports are reserved, every pair of workers is
+tried, the ranks run. A rank that fails makes the others leave by themselves
+(`engine.boosting.council.hub`); what does not end within `Timeouts.leave` is cancelled, and its
+worker kills the child. A client that dies has the same effect as cancelling. A lost rank leads to
+another attempt, which goes on from the last checkpoint on the workers that are left.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from distributed import Client, Lock
+from distributed import Client
 
 from engine.boosting.bins.reference import Sample, make_bins
-from engine.boosting.events import Fitted, RoundEvent, Timeouts
-from engine.boosting.gang.attempt import Gang, Orders
+from engine.boosting.events import Fitted, RoundEvent
+from engine.boosting.gang.attempts import Attempts
+from engine.boosting.gang.calls import answers
+from engine.boosting.gang.orders import Orders, fingerprint, training_key
+from engine.boosting.gang.saved import Saved
+from engine.boosting.gang.scratch import leave_behind
 from engine.boosting.gang.shards import shards
 from engine.boosting.learning import Conduct, Learning
 from engine.boosting.params.followed import metric_for
@@ -28,11 +33,15 @@ from engine.boosting.params.given import checked
 from engine.boosting.params.shared import common
 from engine.boosting.source import RowSource, ShardPart
 from engine.boosting.work import Goal
-from engine.errors import Cancelled, RankLost, SpecError
+from engine.errors import SpecError
 from engine.metrics.measure import Measure
 
 if TYPE_CHECKING:
     from cluster.resources import Resources
+
+
+TIDY_SECONDS = 5.0
+"""How long workers may take at most to remove what ranks have left on their disks."""
 
 
 def fit(
@@ -50,7 +59,8 @@ def fit(
     """Train LightGBM on the rows of a source, spread over the workers of a cluster.
 
     Nothing of the training is left when this returns or raises: no child process on a worker that
-    can be reached, no future, no lock.
+    can be reached, no future, no lock; no binned rows unless ``conduct.keep_bins``; and the file
+    ``conduct.checkpoint`` only when there is no model.
 
     Args:
         client: An open Dask client.
@@ -66,28 +76,37 @@ def fit(
     Raises:
         SpecError: A parameter, the task or the metric cannot be.
         ContractRefused: There are no training rows, or labels that nothing can be learned from.
-        RankLost: A rank vanished, froze, or went over its memory bound.
+        RankLost: A rank vanished or froze once more than ``conduct.restarts``, or went over its
+            memory bound, which it would do again.
         TrainingFailed: LightGBM failed, or two workers cannot reach each other.
         Cancelled: ``cancel`` said so.
         MillraceError: What the source raised.
     """
-    split = shards(parts, resources.workers)
+    ranks = len(shards(parts, resources.workers))
     goal = _goal(source, parts, resources, learning)
     if sample.ndim != 2 or sample.shape[1] != len(source.features) or not len(sample):
         what = f"the sample has shape {sample.shape}, not (rows, {len(source.features)})"
         raise SpecError(what, where="train.sample_rows", hint="draw at least one row")
-    orders = Orders(
-        goal=goal,
-        conduct=conduct,
-        source=pickle.dumps(source),
-        shards=split,
-        bins=make_bins(Sample(sample, goal.params), resources.cores),
-        sample_rows=len(sample),
-        threads=resources.threads,
-    )
-    workers = _workers(client, len(split), conduct.timeouts)
-    with _locked(client, workers, cancel):
-        return Gang(client, workers, orders, progress, cancel).run()
+    bins, packed = make_bins(Sample(sample, goal.params), resources.cores), pickle.dumps(source)
+    name = fingerprint(bins, packed)
+    orders = Orders(goal, conduct, packed, bins, len(sample), resources.threads, name)
+    saved = Saved(conduct.checkpoint, training_key(goal, bins, source.features, parts))
+    if note := saved.find():
+        progress(RoundEvent("checkpoint", 0, saved.round, learning.rounds, reason=note))
+    try:
+        fitted = Attempts(client, ranks, parts, orders, saved, progress, cancel).run()
+    finally:
+        _tidy(client, name, conduct)
+    saved.remove()
+    return fitted
+
+
+def _tidy(client: Client, name: str, conduct: Conduct) -> None:
+    """Remove what the ranks have left on the workers' disks; what stays is swept another day."""
+    with suppress(Exception):
+        workers = client.scheduler_info(n_workers=-1)["workers"]
+        seconds = min(TIDY_SECONDS, conduct.timeouts.leave)
+        answers(client, leave_behind, name, conduct.keep_bins, workers=workers, seconds=seconds)
 
 
 def _goal(
@@ -95,43 +114,12 @@ def _goal(
 ) -> Goal:
     own = checked(learning.params)
     valid = sum(part.valid for part in parts)
-    measure = learning.measure or Measure(learning.task, learning.classes)
+    measure = learning.measure or Measure(
+        learning.task, learning.classes, learning.objective, own, learning.metric
+    )
     stop = learning.early_stopping
     metric = metric_for(measure, learning.metric, stop, valid, own.get("boosting"))
     if learning.rounds < 1:
         raise SpecError(f"{learning.rounds} boosting rounds", where="train.params", hint="give 1")
     shared = common(own, learning, source.categorical, resources.threads)
     return Goal(learning, shared, measure, metric, valid > 0)
-
-
-def _workers(client: Client, count: int, timeouts: Timeouts) -> list[str]:
-    """Return the addresses of so many workers, waiting for those that are just starting."""
-    try:
-        client.wait_for_workers(count, timeout=timeouts.answer)
-    except TimeoutError as error:
-        there = len(client.scheduler_info()["workers"])
-        raise RankLost(
-            f"training needs {count} workers, the cluster has {there}",
-            where="cluster.workers",
-            hint="see why workers did not start, or ask for fewer",
-        ) from error
-    return sorted(client.scheduler_info()["workers"])[:count]
-
-
-@contextmanager
-def _locked(
-    client: Client, workers: Sequence[str], cancel: Callable[[], bool]
-) -> Iterator[Sequence[str]]:
-    """Hold the workers, so that a second training waits instead of sharing their memory.
-
-    Taken in the order of addresses, so that two trainings never wait for each other. The leases
-    end by themselves when the client dies.
-    """
-    with ExitStack() as stack:
-        for worker in workers:
-            lock = Lock(f"millrace-training-{worker}", client.scheduler, client.loop)
-            while not lock.acquire(timeout="2 s"):
-                if cancel():
-                    raise Cancelled("training was cancelled while it waited for its workers")
-            stack.callback(lock.release)
-        yield workers

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from engine.errors import SpecError
 from engine.metrics.measure import Measure
-
-Task = Literal["binary", "multiclass", "regression", "ranking"]
 
 
 def metric_for(
@@ -33,7 +29,7 @@ def metric_for(
     if early_stopping is not None and not valid:
         what = "early stopping needs validation rows, and there are none"
         raise SpecError(what, where="train.early_stopping", hint="give train.split.valid")
-    if early_stopping is not None and boosting == "dart":
+    if early_stopping is not None and str(boosting).lower() == "dart":
         # Dart changes earlier trees in later rounds: cutting gives another model than was measured.
         what = "early stopping does not go with boosting = 'dart'"
         raise SpecError(what, where="train.early_stopping", hint="leave one of them out")

@@ -1,208 +1,176 @@
-"""A rank's rows, streamed into LightGBM's binned storage: one byte a cell.
+"""A rank's rows, read and coded into blocks on its disk, a byte a cell.
 
-They are binned into a file under TMPDIR (`BinFile`), or by LightGBM where that does not go.
-LightGBM asks a `lightgbm.Sequence` strictly in order when bins are given by a reference dataset,
-and pushes what it gets without a copy (float32, C order). Training and validation rows are binned
-side by side, so that a source can read a partition once for both; a thread reads one partition
-ahead, so that decoding goes on while LightGBM bins.
+A thread reads one partition ahead, so that decoding goes on while rows are binned; two partitions
+are held at most. Blocks that are there already, from a training that was interrupted or from the
+one before, are not made again.
 """
 
 from __future__ import annotations
 
 import queue
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.boosting.bins.file import BinFile
-from engine.boosting.native import lightgbm
-from engine.boosting.source import Rows, RowSource, ShardPart
+from engine.boosting.bins.block import Block, Form
+from engine.boosting.bins.coder import CHECKED, Coder, Plain, coder_for, compare
+from engine.boosting.bins.layout import Unsupported
+from engine.boosting.bins.turns import Turns
+from engine.boosting.source import Portion, Rows, RowSource
 from engine.errors import InputChanged, MillraceError, TrainingFailed
 
 Progress = Callable[[int], None]
-"""Called with the rows of each partition that has been binned."""
+"""Called with the rows of each block that is there."""
 
 
-@dataclass(frozen=True)
-class Binned:
-    """The rows of one rank that belong to one part.
+@dataclass
+class Blocks:
+    """The blocks of a training on the disk of a worker.
 
     Attributes:
-        data: LightGBM's dataset with labels, constructed; None without rows.
-        y: Labels, float32, shape (rows,).
+        folder: Where they are; ranks of one machine share it.
+        reference: Dataset that holds the bins.
+        form: What blocks hold.
+        turns: How rows are shared out over subsets.
+        coder: How rows are coded.
     """
 
-    data: Any
-    y: npt.NDArray[np.float32]
+    folder: Path
+    reference: Any
+    form: Form
+    turns: Turns
+    coder: Coder
 
-    def without_labels(self) -> Binned:
-        """Return the same bins; LightGBM has its own copy of the labels, ours are let go."""
-        if self.data is not None:
-            self.data.label = None
-        return Binned(self.data, self.y[:0].copy())
+    @classmethod
+    def within(
+        cls,
+        folder: Path,
+        reference: Any,
+        source: RowSource,
+        outputs: int,
+        turns: Turns,
+        *,
+        plain: bool = False,
+    ) -> Blocks:
+        """Return the blocks of a folder for the rows of a source.
+
+        Args:
+            folder: Named after the content of the blocks; need not be there.
+            reference: Dataset that holds the bins.
+            source: Where rows come from.
+            outputs: Raw scores of a row.
+            turns: How rows are shared out over subsets.
+            plain: Rows are wanted as they are, not as bins.
+        """
+        width = len(source.features)
+        coder = Plain(width) if plain else coder_for(reference, width)
+        form = Form(coder.cells, source.vectors, outputs)
+        blocks = cls(folder, reference, form, turns, coder)
+        blocks.place.mkdir(parents=True, exist_ok=True)
+        return blocks
+
+    @property
+    def place(self) -> Path:
+        """Folder of the blocks that are coded in this way."""
+        return self.folder / f"{type(self.coder).__name__.lower()}-{self.turns.subsets}"
+
+    def of(self, portion: Portion) -> Block:
+        """Return the block that holds some rows."""
+        index = portion.partition.index
+        return Block.at(self.place, index, portion.part, portion.rows, self.form)
+
+    def fill(self, source: RowSource, shard: Sequence[Portion], progress: Progress) -> None:
+        """Make the blocks that are not there.
+
+        Raises:
+            InputChanged: A partition has other rows than were counted.
+            MillraceError: What the source raised.
+        """
+        missing = [portion for portion in shard if not self.of(portion).there]
+        for portion in shard:
+            if portion not in missing:
+                progress(portion.stop - portion.start)
+        for number, (portion, rows) in enumerate(_read_ahead(source, missing)):
+            if not number:
+                self._check(rows)
+            self._write(portion, rows)
+            progress(portion.stop - portion.start)
+
+    def _check(self, rows: Rows) -> None:
+        try:
+            compare(self.coder, self.reference, rows.x[:CHECKED])
+        except Unsupported as error:
+            print(f"LightGBM bins the rows itself, which is slower: {error}", file=sys.stderr)
+            self.coder = Plain(rows.x.shape[1])
+            self.form = replace(self.form, cells=self.coder.cells)
+            self.place.mkdir(parents=True, exist_ok=True)
+
+    def _write(self, portion: Portion, rows: Rows) -> None:
+        order = self.turns.order(rows, portion.partition.index, portion.head)
+        cells = self.coder.encode(np.ascontiguousarray(rows.x, np.float32))
+        if order is not None:
+            cells = [column[order] for column in cells]
+            rows = _reordered(rows, order)
+        self.of(portion).write(cells, rows)
 
 
-def load(
-    source: RowSource, shard: Sequence[ShardPart], reference: Any, progress: Progress
-) -> tuple[Binned, Binned]:
-    """Stream a rank's rows into bins.
+def _reordered(rows: Rows, order: npt.NDArray[np.int64]) -> Rows:
+    """Return rows in another order, without their matrix: it has been coded."""
+    weight, init, query = rows.weight, rows.init, rows.query
+    return Rows(
+        rows.x[:0],
+        rows.y[order],
+        None if weight is None else weight[order],
+        None if init is None else init[order],
+        None if query is None else query[order],
+    )
+
+
+def _read_ahead(source: RowSource, portions: Sequence[Portion]) -> Iterator[tuple[Portion, Rows]]:
+    """Yield the rows of partitions; while one is worked on, the next is read.
 
     After an error the reading thread stays behind; the rank's process ends then.
-
-    Args:
-        source: Reads partitions.
-        shard: The rank's partitions.
-        reference: Dataset that holds the bins.
-        progress: Called after each partition.
-
-    Returns:
-        Training and validation rows.
-
-    Raises:
-        InputChanged: A partition has other rows than were counted.
-        MillraceError: What the source raised.
     """
-    train = _Feed([entry.train for entry in shard], progress)
-    valid = _Feed([entry.valid for entry in shard], progress)
-    reader = threading.Thread(target=_read_all, args=(source, shard, train, valid), daemon=True)
-    reader.start()
+    read: queue.SimpleQueue[Rows | BaseException] = queue.SimpleQueue()
+    wanted = threading.Semaphore(1)
 
-    def beside() -> Binned:
+    def go_on() -> None:
         try:
-            return _binned(valid, reference)
-        except BaseException as error:  # or training rows wait for ever for a reader that waits
-            train.put(error)  # for us
-            raise
+            for portion in portions:
+                wanted.acquire()
+                read.put(_read(source, portion))
+        except BaseException as error:
+            read.put(error)
 
-    other = ThreadPoolExecutor(1, "valid").submit(beside)
-    return _binned(train, reference), other.result()
-
-
-class _Feed:
-    """Hands the rows of one part from the reading thread to LightGBM, and keeps their labels.
-
-    Args:
-        counts: Rows of each partition.
-        progress: Called when a partition has been handed over.
-    """
-
-    def __init__(self, counts: Sequence[int], progress: Progress) -> None:
-        """Make room for the labels."""
-        self.counts = [count for count in counts if count]
-        self.y = np.empty(sum(counts), np.float32)
-        # The next partition may be read once the one before it has been taken: two at a time.
-        self.wanted = threading.Semaphore(1)
-        self._handed: queue.SimpleQueue[Rows | BaseException] = queue.SimpleQueue()
-        self._filled, self._progress = 0, progress
-        self._back: npt.NDArray[np.float32] | None = None
-
-    def put_back(self, x: npt.NDArray[np.float32]) -> None:
-        """Have the matrix that was taken last taken once more."""
-        self._back = x
-
-    def put(self, rows: Rows | BaseException) -> None:
-        """Hand over a partition, or why there are no more."""
-        self._handed.put(rows)
-
-    def take(self, count: int) -> npt.NDArray[np.float32]:
-        """Return the next matrix, shape (count, features)."""
-        if self._back is not None:
-            back, self._back = self._back, None
-            return back
-        rows = self._handed.get()
-        self.wanted.release()
+    threading.Thread(target=go_on, name="reader", daemon=True).start()
+    for portion in portions:
+        rows = read.get()
+        wanted.release()
         if isinstance(rows, BaseException):
             raise rows
-        self.y[self._filled : self._filled + count] = rows.y
-        self._filled += count
-        self._progress(count)
-        return np.ascontiguousarray(rows.x, np.float32)
+        yield portion, rows
 
 
-def _read_all(source: RowSource, shard: Sequence[ShardPart], train: _Feed, valid: _Feed) -> None:
+def _read(source: RowSource, portion: Portion) -> Rows:
+    place = f"partition {portion.partition.index}"
     try:
-        for entry, part, count in _pieces(shard):
-            feed = train if part == "train" else valid
-            feed.wanted.acquire()
-            feed.put(_read(source, entry, part, count))
-    except MillraceError as error:
-        train.put(error)
-        valid.put(error)
-
-
-def _pieces(shard: Sequence[ShardPart]) -> Iterator[tuple[ShardPart, str, int]]:
-    """Yield what is to be read: both parts of a partition, one right after the other."""
-    for entry in shard:
-        for part, count in (("train", entry.train), ("valid", entry.valid)):
-            if count:
-                yield entry, part, count
-
-
-def _read(source: RowSource, entry: ShardPart, part: str, count: int) -> Rows:
-    place = f"partition {entry.partition.index}"
-    try:
-        rows = source.read(entry.partition, part)
+        rows = source.read(portion.partition, portion.part)
     except MillraceError:
         raise
     except BaseException as error:  # a panic in Polars is a BaseException
         what = f"a partition cannot be read: {type(error).__name__}: {error}"
         raise TrainingFailed(what, where=place) from error
-    if len(rows.y) != count or len(rows.x) != count:
+    if len(rows.y) != portion.rows or len(rows.x) != portion.rows:
         raise InputChanged(
-            f"a partition has {len(rows.y):,} {part} rows, {count:,} were counted before",
+            f"a partition has {len(rows.y):,} {portion.part} rows, "
+            f"{portion.rows:,} were counted before",
             where=place,
             hint="run the job again: its input has changed since it was prepared",
         )
     return rows
-
-
-def _binned(feed: _Feed, reference: Any) -> Binned:
-    if not feed.counts:
-        return Binned(None, feed.y)
-    params = dict(reference.params)
-    first = feed.take(feed.counts[0])
-    with tempfile.TemporaryDirectory(prefix="millrace-rows-") as folder:
-        file = _file(reference, sum(feed.counts), first, Path(folder))
-        if file is not None:
-            file.add(first)
-            del first
-            for count in feed.counts[1:]:
-                file.add(feed.take(count))
-            return Binned(file.dataset(params).set_label(feed.y), feed.y)
-    feed.put_back(first)
-    del first
-    parts = [_part(feed, count) for count in feed.counts]
-    data = lightgbm().Dataset(parts, reference=reference, params=params)
-    return Binned(data.construct().set_label(feed.y), feed.y)
-
-
-def _file(reference: Any, rows: int, first: npt.NDArray[np.float32], folder: Path) -> Any:
-    """Return a file to bin into, or None where LightGBM must bin: slower, the same bins."""
-    try:
-        return BinFile(reference, rows, first, folder)
-    except Exception as error:  # whatever it is, LightGBM's own way is right
-        print(f"LightGBM bins the rows itself: {error}", file=sys.stderr)
-        return None
-
-
-def _part(feed: _Feed, count: int) -> Any:
-    """Return a partition as what LightGBM reads from; defined late, as its base class is."""
-
-    class Part(lightgbm().Sequence):  # type: ignore[misc]
-        batch_size = count
-
-        def __len__(self) -> int:
-            return count
-
-        def __getitem__(self, index: slice) -> npt.NDArray[np.float32]:
-            return feed.take(count)
-
-    return Part()

@@ -13,20 +13,25 @@ import os
 import pickle
 import socket
 import sys
-import threading
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import NoReturn
 
 from engine.boosting.bins.reference import dataset_params, load_bins
+from engine.boosting.bins.turns import Turns
 from engine.boosting.council.decisions import LABELS, PORTS, Decisions, Labels
 from engine.boosting.council.hub import Hub
-from engine.boosting.council.labels import LabelCounts
 from engine.boosting.council.link import HUB_RANK, Alone, Council, Link
 from engine.boosting.native import lightgbm
-from engine.boosting.rank.loading import Binned, load
+from engine.boosting.rank.loading import Blocks
+from engine.boosting.rank.network import connected
+from engine.boosting.rank.refit import Refit
 from engine.boosting.rank.rounds import Rounds
+from engine.boosting.rank.stock import Part
 from engine.boosting.source import RowSource
 from engine.boosting.voice import Voice, end_with_parent
 from engine.boosting.work import Boosted, Work
@@ -52,8 +57,12 @@ class Rank:
         """Keep all."""
         self._work, self._voice = work, voice
         self._held = tuple(socket.socket(fileno=number) for number in sockets)
-        self._read, self._counting = 0, threading.Lock()
+        self._read = 0
         self._hub: Hub | None = None
+        self._decisions = Decisions(work.goal, work.start.state if work.start else None)
+        # With a network, LightGBM would keep only some rows of a file; all of ours are meant.
+        params = dataset_params(work.goal.params, work.sample_rows)
+        self._params = {**params, **({"pre_partition": True} if work.places[1:] else {})}
 
     def run(self) -> Boosted:
         """Join the others, load, boost.
@@ -63,16 +72,24 @@ class Rank:
             Exception: LightGBM fails.
         """
         lightgbm()  # before the source imports what LightGBM would drag along
-        source: RowSource = pickle.loads(self._work.source)
+        work = self._work
+        source: RowSource = pickle.loads(work.source)
         council = self._council()
-        train, valid = self._load(source)
-        council.say(LABELS, Labels(LabelCounts.of(train.y), LabelCounts.of(valid.y)))
-        train = train.without_labels()
-        # All ports are given free before anybody listens: a peer that connected to the socket
-        # that only kept the port would be thrown out.
-        self._held[0].close()
-        council.say(PORTS, None)
-        boosted = Rounds(self._work, train, valid, council, self._tell_round).run()
+        with self._folder() as folder:
+            blocks = self._blocks(folder, source)
+            blocks.fill(source, work.shard, self._tell_rows)
+            valid = Part.of(blocks, work.shard, "valid", None)
+            train = Part.of(blocks, work.shard, "train", None)
+            council.say(LABELS, Labels(train.counts(), valid.counts()))
+            # All ports are given free before anybody listens: a peer that connected to the socket
+            # that only kept the port would be thrown out.
+            self._held[0].close()
+            council.say(PORTS, None)
+            if work.goal.learning.refit is not None:
+                boosted = Refit(work, train, council).run()
+            else:
+                with connected(work.places, work.rank):
+                    boosted = self._rounds(blocks, valid, council).run()
         council.close()
         if self._hub is not None:
             self._hub.join()
@@ -80,29 +97,44 @@ class Rank:
 
     def _council(self) -> Council:
         work = self._work
-        decisions = Decisions(work.goal)
         self._held[1].close()
         if len(work.places) == 1:
-            return Alone(decisions)
+            return Alone(self._decisions)
         first = work.places[HUB_RANK]
-        address = (first.host, first.hub)
+        address, waits = (first.host, first.hub), work.conduct.timeouts
         if work.rank == HUB_RANK:
-            self._hub = Hub(address, work.key, len(work.places), decisions, work.conduct.timeouts)
-        return Link(address, work.key, work.rank, work.conduct.timeouts, self._leave)
+            self._hub = Hub(address, work.key, len(work.places), self._decisions, waits)
+        return Link(address, work.key, work.rank, waits, self._leave)
 
-    def _load(self, source: RowSource) -> tuple[Binned, Binned]:
-        work = self._work
-        params = dataset_params(work.goal.params, work.sample_rows)
-        reference = load_bins(work.bins, params)
-        return load(source, work.shard, reference, self._tell_rows)
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """Give the folder of the blocks: the one that outlives this rank, or one of its own."""
+        if self._work.scratch is not None:
+            yield self._work.scratch
+            return
+        with tempfile.TemporaryDirectory(prefix="millrace-bins-") as folder:
+            yield Path(folder)
+
+    def _blocks(self, folder: Path, source: RowSource) -> Blocks:
+        work, learning = self._work, self._work.goal.learning
+        reference = load_bins(work.bins, self._params)
+        turns, plain = Turns(learning.subsets), learning.refit is not None
+        return Blocks.within(folder, reference, source, learning.outputs, turns, plain=plain)
+
+    def _rounds(self, blocks: Blocks, valid: Part, council: Council) -> Rounds:
+        return Rounds(
+            self._work,
+            lambda subset: Part.of(blocks, self._work.shard, "train", subset),
+            valid,
+            self._params,
+            council,
+            self._decisions,
+            self._voice.tell,
+        )
 
     def _tell_rows(self, rows: int) -> None:
-        with self._counting:  # training and validation rows are binned side by side
-            self._read += rows
-            self._voice.tell("loading", rows=self._read)  # in here: the last count comes last
-
-    def _tell_round(self, number: int, metrics: Mapping[str, float]) -> None:
-        self._voice.tell("round", round=number, metrics=dict(metrics))
+        self._read += rows
+        self._voice.tell("loading", rows=self._read)
 
     def _leave(self, lost: int, reason: str) -> NoReturn:
         self._voice.tell("left", lost=lost, reason=reason)

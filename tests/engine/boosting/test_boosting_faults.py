@@ -1,4 +1,7 @@
-"""Ranks and workers that are killed, frozen or too big, while they train."""
+"""Ranks and workers that are killed, frozen or too big, while they train: one attempt only.
+
+What a restart makes of it is in `test_boosting_restarts`.
+"""
 
 from __future__ import annotations
 
@@ -101,14 +104,11 @@ def test_a_killed_dask_worker(client: Client, at: int) -> None:
 
 @pytest.mark.parametrize("at", [1, 4], ids=["rank 0", "rank 1"])
 def test_a_frozen_dask_worker(client: Client, at: int, tmp_path: Path) -> None:
-    """The children go on to the end; the model is there, unless rank 0's worker holds it."""
+    """Its child goes on, but nobody hears it and nobody guards its memory."""
+    source = Drawn(fault="stop worker", at=at, folder=tmp_path)
     try:
-        source = Drawn(fault="stop worker", at=at, folder=tmp_path)
-        if at == 4:
-            assert train(client, source).rounds == 20
-        else:
-            with pytest.raises(RankLost, match="gave no answer"):
-                train(client, source)
+        with pytest.raises(RankLost, match="gave no (sign of life|answer)"):
+            train(client, source, rounds=100_000)
     finally:
         os.kill(int((tmp_path / "pid").read_text().split()[1]), signal.SIGCONT)
     assert wait_until(lambda: not rank_processes(), 10)

@@ -2,16 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.boosting.council.labels import LabelCounts, refuse_bad
+from engine.boosting.checkpoint import Checkpoint, read, write
 from engine.boosting.council.silence import LONGEST_STEP, Silence
 from engine.boosting.council.stopping import Stopping
 from engine.boosting.gang.shards import shards
-from engine.boosting.rank.checkpoint import Checkpoint, read, write
 from engine.boosting.source import ShardPart
 from engine.errors import ContractRefused, ModelError
 from engine.plan import Partition
@@ -35,21 +33,24 @@ def test_shards_are_runs_of_all_parts_and_each_can_train(
             shards(parts, workers)
         return
     cut = shards(parts, workers)
-    assert [part for shard in cut for part in shard] == [p for p in parts if p.train or p.valid]
-    assert all(any(part.train for part in shard) for shard in cut)
+    for name, rows_of in (("train", lambda p: p.train), ("valid", lambda p: p.valid)):
+        read = [one for shard in cut for one in shard if one.part == name]
+        filled = [part for part in parts if rows_of(part)]
+        assert [one.partition for one in read] == [part.partition for part in filled]
+        assert [(one.start, one.stop) for one in read] == [(0, rows_of(part)) for part in filled]
+    assert all(any(one.part == "train" for one in shard) for shard in cut)
     assert len(cut) == min(workers, trainable)
 
 
 def test_shards_are_balanced_by_rows() -> None:
     cut = shards(_parts([(100, 0)] * 5 + [(10, 0)] * 50), 2)
-    assert [sum(part.train for part in shard) for shard in cut] == [500, 500]
+    assert [sum(one.stop - one.start for one in shard) for shard in cut] == [500, 500]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.integers(1, 10), st.booleans())
 def test_stopping_is_as_in_lightgbm(values: list[float], patience: int, more: bool) -> None:
     # lightgbm.callback.early_stopping: stop when `iteration - best_iteration >= stopping_rounds`.
-    metric = "auc" if more else "rmse"
-    stopping = Stopping(metric, patience)
+    stopping = Stopping(more, patience)
     for place, value in enumerate(values):
         seen = values[: place + 1]
         best = seen.index(max(seen) if more else min(seen))
@@ -60,45 +61,27 @@ def test_stopping_is_as_in_lightgbm(values: list[float], patience: int, more: bo
 
 
 def test_without_patience_nothing_stops() -> None:
-    stopping = Stopping("rmse", None)
+    stopping = Stopping(False, None)
     assert not any(stopping.stop(i + 1, float(i)) for i in range(100))
     assert stopping.best_round == 1
 
 
-def _counts(*labels: float) -> LabelCounts:
-    return LabelCounts.of(np.array(labels, np.float32))
-
-
-@pytest.mark.parametrize(
-    ("task", "labels", "said"),
-    [
-        ("binary", (0, 1, np.nan), "1 labels are missing"),
-        ("regression", (0.5, np.inf, -np.inf), "2 infinite"),
-        ("binary", (0, 1, 2), "1 of 3 labels are neither"),
-        ("binary", (1, 1), "all 2 labels are 1"),
-        ("binary", (0, 0, 0), "all 3 labels are 0"),
-    ],
-)
-def test_bad_labels_are_counted(task: str, labels: tuple[float, ...], said: str) -> None:
-    with pytest.raises(ContractRefused, match=said):
-        refuse_bad("train", task, _counts(*labels))
-
-
-def test_good_labels_pass() -> None:
-    refuse_bad("train", "binary", _counts(0) + _counts(1))
-    refuse_bad("valid", "binary", _counts(1))
-    refuse_bad("train", "regression", _counts(3.5, 3.5))
-
-
 def test_a_checkpoint_comes_back_and_damage_is_seen(tmp_path: Path) -> None:
-    file, first, second = tmp_path / "c", Checkpoint(1, 9, "tree ä\n"), Checkpoint(2, 9, "trees\n")
+    file, second = tmp_path / "c", Checkpoint(2, 9, "trees\n")
+    first = Checkpoint(1, 9, "tree ä\n", {"history": [{"valid_auc": 0.1}], "best": 1 / 3}, "key")
     write(file, first)
     assert read(file) == first
     write(file, second)
     assert read(file) == second
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
     whole = file.read_bytes()
-    for bad in (whole[:-1], whole.replace(b"trees", b"treez"), b"", b"{}\n", b"[1]\nx"):
+    for bad in (
+        *(whole[:end] for end in range(len(whole))),
+        whole.replace(b"trees", b"treez"),
+        whole.replace(b'"rounds": 9', b'"rounds": 8'),
+        b"{}\n",
+        b"[1]\nx",
+    ):
         file.write_bytes(bad)
         with pytest.raises(ModelError):
             read(file)

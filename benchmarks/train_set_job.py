@@ -1,0 +1,91 @@
+"""millrace on a table of `train_sets`: its job file, and what came out of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import millrace_job
+import polars as pl
+from train_reference import Array
+from train_sets import Set, categories, features
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training on a table.
+
+    Attributes:
+        frame: The table.
+        kind: Its task.
+        params: Of LightGBM; the number of rounds too.
+        train: More keys of the section ``[train]``.
+        workers: Worker processes.
+        memory: Bytes of each.
+    """
+
+    frame: pl.DataFrame
+    kind: Set
+    params: Mapping[str, object]
+    train: Mapping[str, object]
+    workers: int
+    memory: int
+
+
+def write(folder: Path, task: Task) -> Path:
+    """Write the table and a job that trains on it and scores its test rows, if it has any."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    frame = task.frame
+    # Several row groups, so that all workers get some of the rows.
+    frame.write_parquet(folder / "rows.parquet", row_group_size=max(1_000, frame.height // 12))
+    return millrace_job.write(folder / "job.toml", _sections(task))
+
+
+def _sections(task: Task) -> dict[str, object]:
+    frame, kind = task.frame, task.kind
+    parts = set(frame["part"].unique())
+    steps = [{"encode": categories(frame), "with": "category"}] if categories(frame) else []
+    split = {"by": "column", "column": "part"}
+    split |= {name: [name] for name in ("valid", "test") if name in parts}
+    head = {"data": "rows", "target": "y", "task": kind.task, "model": millrace_job.MODEL}
+    head |= {"query": "q"} if kind.task == "ranking" else {}
+    head |= {"objective": kind.objective} if kind.objective else {}
+    sections: dict[str, object] = {
+        "name": "set",
+        "cluster": {"workers": task.workers, "memory": task.memory},
+        "data.rows": {"path": "rows.parquet"},
+        "features": {"columns": features(frame), "steps": steps},
+        "train": {**head, "split": split, **task.train},
+        "train.params": {**kind.params, **task.params},
+    }
+    if "test" in parts:
+        sections["data.test"] = {"path": "rows.parquet", "where": "part = 'test'"}
+        sections["score"] = {
+            **{"data": "test", "model": f"{millrace_job.MODEL}@latest"},
+            **{"output": millrace_job.OUTPUT, "columns": ["row"]},
+        }
+    return sections
+
+
+def predictions(folder: Path, task: Task) -> Array:
+    """Return what the job predicted of the test rows, in their order; see `train_reference`."""
+    found = pl.read_parquet(folder / millrace_job.OUTPUT / "*.parquet").sort("row")
+    if task.kind.task == "binary":
+        return found["probability"].to_numpy()
+    if task.kind.task == "multiclass":
+        columns = [f"probability_{n}" for n in range(task.kind.classes)]
+        return found.select(columns).to_numpy()
+    return found["prediction"].to_numpy()
+
+
+def history(folder: Path) -> dict[str, Any]:
+    """Return what the model's bundle says of its training: ``best_round``, ``history``, ..."""
+    text = millrace_job.model_text(folder)
+    assert text is not None
+    told: dict[str, Any] = json.loads((text.parent / "metrics.json").read_text())
+    return told

@@ -1,0 +1,41 @@
+"""The goal of a training, from what was asked for and what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.boosting.learning import Learning
+from engine.boosting.params.followed import metric_for
+from engine.boosting.params.given import checked
+from engine.boosting.params.shared import common
+from engine.boosting.source import RowSource, ShardPart
+from engine.boosting.work import Goal
+from engine.errors import SpecError
+from engine.metrics.measure import Measure
+
+
+def goal_of(
+    source: RowSource, parts: Sequence[ShardPart], learning: Learning, threads: int
+) -> Goal:
+    """Return what all ranks are to learn.
+
+    Args:
+        source: Says which features are categories.
+        parts: All partitions with their numbers of rows.
+        learning: What was asked for.
+        threads: Of one rank.
+
+    Raises:
+        SpecError: A parameter, the task or the metric cannot be.
+    """
+    own = checked(learning.params)
+    valid = sum(part.valid for part in parts)
+    measure = learning.measure or Measure(
+        learning.task, learning.classes, learning.objective, own, learning.metric
+    )
+    stop = learning.early_stopping
+    metric = metric_for(measure, learning.metric, stop, valid, own.get("boosting"))
+    if learning.rounds < 1:
+        raise SpecError(f"{learning.rounds} boosting rounds", where="train.params", hint="give 1")
+    shared = common(own, learning, source.categorical, threads)
+    return Goal(learning, shared, measure, metric, valid > 0)

@@ -1,0 +1,41 @@
+"""Rows whose reading goes wrong once: what a restart must get over.
+
+A module beside the tests, because ranks must be able to import what their source is made of.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from boosting_rows import Drawn
+
+from engine.boosting import Rows
+
+
+class Once(Drawn):
+    """The fault happens the first time that its partition is read."""
+
+    def _go_wrong(self, rows: Rows) -> Rows:
+        assert self.folder is not None
+        if (self.folder / "pid").exists():
+            return rows
+        return super()._go_wrong(rows)
+
+
+class Late(Drawn):
+    """The first rank that asks for the rows gets them an hour later, and never joins the others."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _late, (vars(self),)
+
+
+def _late(fields: dict[str, Any]) -> Late:
+    folder: Path = fields["folder"]
+    try:
+        (folder / "late").open("x").close()
+    except FileExistsError:
+        return Late(**fields)
+    time.sleep(3600)
+    raise AssertionError("somebody should have ended this process")

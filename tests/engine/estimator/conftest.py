@@ -1,0 +1,6 @@
+"""The place of the rows that the tests of estimators share."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
