@@ -15,6 +15,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import millrace_job
 import polars as pl
@@ -103,12 +104,18 @@ def _millrace(
     params = {"n_estimators": rounds}
     task = set_job.Task(frame, kind, params, {"seed": 42}, options.workers, options.memory)
     job = set_job.write(here, task)
-    millrace_job.plan(job)
+    several(millrace_job.plan(job))
     ran = millrace_job.run(job, timeout=options.timeout)
     if not ran.result:
         return None, ran.cost.ending
     test = frame.filter(pl.col("part") == "test").sort("row")
     return reference.measured(kind, test, set_job.predictions(here, task)), ran.cost.ending
+
+
+def several(planned: Mapping[str, Any]) -> None:
+    """Make sure that more than one rank has rows."""
+    if millrace_job.step(planned, "train")["partitions"] < 2:
+        raise millrace_job.Refused("all its rows are one partition")
 
 
 def published() -> Mapping[str, float]:

@@ -55,6 +55,17 @@ def _dataset(frame: pl.DataFrame, train: pl.DataFrame, reference: Any = None) ->
     return lgb.Dataset(x, y, group=group, reference=reference)
 
 
+def _start(kind: Set, train: pl.DataFrame, shift: float) -> float:
+    """Return a little more than the score that boosting starts from: so many deviations of it."""
+    y = train["y"].to_numpy().astype(float)
+    mean = float(y.mean())
+    return (
+        float(np.log(mean / (1 - mean))) + shift
+        if kind.task == "binary"
+        else mean + shift * y.std()
+    )
+
+
 def _params(kind: Set, params: Mapping[str, object]) -> dict[str, Any]:
     objective = kind.objective or OBJECTIVES.get(kind.task, kind.task)
     given = {**BASE, "objective": objective, **kind.params, **params}
@@ -76,6 +87,7 @@ def stop(
     rounds: int,
     patience: int,
     metric: str,
+    shift: float = 0.0,
 ) -> Stopped:
     """Train with `lightgbm.early_stopping` on the validation rows.
 
@@ -86,17 +98,21 @@ def stop(
         rounds: At most.
         patience: Rounds without a better metric.
         metric: Millrace's name of it.
+        shift: Boosting starts so far from the mean, in deviations of the label (binary: log odds).
     """
     import lightgbm as lgb
 
     train, valid = (frame.filter(pl.col("part") == name) for name in ("train", "valid"))
-    data = _dataset(train, train)
-    name = LOSSES[metric]
+    data, name = _dataset(train, train), LOSSES[metric]
+    held = _dataset(valid, train, data)
+    if shift:
+        for rows, dataset in ((train, data), (valid, held)):
+            dataset.set_init_score(np.full(rows.height, _start(kind, train, shift)))
     booster = lgb.train(
         {**_params(kind, params), "metric": name},
         data,
         rounds,
-        valid_sets=[_dataset(valid, train, data)],
+        valid_sets=[held],
         callbacks=[lgb.early_stopping(patience, verbose=False)],
     )
     return Stopped(int(booster.best_iteration), float(booster.best_score["valid_0"][name]))

@@ -22,6 +22,10 @@ what it does not need first (`engine.process.give_back`)."""
 PREDICTOR = 190 * MIB
 """What a worker adds when it predicts: numba, LLVM, and compiling the kernel the first time."""
 
+WALKER = 120 * MIB
+"""What a rank adds when it scores its own rows by the trees so far: the predictor again, compiled
+before rows are loaded."""
+
 RANK = 195 * MIB
 """A training child process with next to no rows: Python, Polars, pyarrow, LightGBM, SciPy, bins."""
 
@@ -227,7 +231,7 @@ def training(shape: Shape, boosting: Boosting, computed: bool) -> tuple[Term, ..
     return (
         Term("worker process", IDLE),
         Term("training process", RANK + computed * EXPRESSIONS),
-        *([Term("predictor", PREDICTOR)] if walks else []),
+        *([Term("predictor", WALKER)] if walks else []),
         Term("bins of this worker's rows", boosting.rows * shape.features * cell),
         Term("features, apart from their rows", shape.features * FEATURE),
         *opening(shape, 1),

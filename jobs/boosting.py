@@ -79,6 +79,7 @@ def learning(training: Training, prepared: Prepared, subsets: int) -> Learning:
         interactions=interactions(spec.interactions, pipeline.features),
         reproducible=spec.reproducible,
         base=training.base.bundle.model if training.base else None,
+        refit=spec.refit,
         subsets=subsets,
         max_seconds=spec.max_seconds,
     )
@@ -100,8 +101,8 @@ def conduct(
         checkpoint=checkpoint,
         restarts=spec.restarts,
         keep_bins=spec.keep_bins,
-        ports=getattr(cluster, "ports", None),
-        network=getattr(cluster, "network", None),
+        ports=cluster.port_range,
+        network=cluster.network,
     )
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from cluster.resources import Resources
 from engine import memory
-from engine.boosting.learning import Learning
+from engine.boosting.learning import turn_rounds
 from engine.boosting.params.given import checked
 from engine.dataset import Dataset
 from engine.features.pipeline import Resolved
@@ -28,9 +28,6 @@ from jobs.work.sorting import Sorting, passes
 from jobs.work.training import Training
 
 GB = 1e9
-
-TURN = Learning.subset_rounds
-"""Rounds of a turn when subsets of the rows are trained on one after the other."""
 
 CLASSES = 10
 """Guess of the classes of a multiclass task that does not name them."""
@@ -86,6 +83,12 @@ def _cut_pass(split: Split | None) -> tuple[str, ...]:
         return ("time column alone, for the cuts of the split",)
     if split and split.by == "stratified":
         return ("label and split column alone, for the cuts of the split",)
+    return ()
+
+
+def _class_pass(data: TrainingData) -> tuple[str, ...]:
+    if data.task == "multiclass" and not data.classes:
+        return ("label alone, for the classes that there are",)
     return ()
 
 
@@ -146,7 +149,7 @@ def _fitting_step(
     first = "statistics, counts and sample"
     return StepPlan(
         name,
-        (*_cut_pass(data.split), first, *more, *_key_passes(dataset)),
+        (*_cut_pass(data.split), *_class_pass(data), first, *more, *_key_passes(dataset)),
         len(shape.partitions),
         dataset.rows,
         sum(part.stored for part in shape.partitions) * resolved.passes,
@@ -201,11 +204,12 @@ def _turns(training: Training, kept: int, subsets: int) -> tuple[str, ...]:
     """Say what rotation costs: every turn after the first of all reads bins from disk again."""
     if subsets == 1:
         return ()
-    turns = -(-training.spec.rounds // TURN)
-    again = max(0, turns - subsets) * kept / subsets
+    rounds = training.spec.rounds
+    length = turn_rounds(rounds, subsets)
+    again = max(0, -(-rounds // length) - subsets) * kept / subsets
     return (
-        f"the bins of all rows do not fit: {subsets} subsets of the rows have their turn, {TURN} "
-        f"rounds each; {again / GB:.1f} GB of bins are read again from the disks of the workers",
+        f"the bins of all rows do not fit: {subsets} subsets of the rows have their turn, {length} "
+        f"rounds each; {again / GB:.2f} GB of bins are read again from the disks of the workers",
     )
 
 

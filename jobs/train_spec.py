@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from cluster.spec import Bytes
 from engine.boosting.learning import Learning, Schedule
 from engine.boosting.params.given import checked, refusals
+from engine.boosting.params.gradients import FITTED_AGAIN, UNSUPPORTED
 from engine.boosting.params.names import ALIASES
 from engine.boosting.params.together import Asked, clashes
 from engine.errors import SpecError
@@ -87,6 +88,11 @@ class TrainSpec(LabelSpec):
         "`models/x@3`. Its features are taken as they were fitted, its trees stay, "
         "`n_estimators` are added.",
     )
+    refit: Annotated[Number, Field(ge=0, lt=1)] | None = Field(
+        None,
+        description="With `init`: no trees are added, the leaves of the old ones are fitted again "
+        "to the new rows, and this share of their values stays; LightGBM takes 0.9.",
+    )
     max_time: Span | None = Field(
         None, description="Boosting ends after the round in which it took so long: `90s`, `2h`."
     )
@@ -159,6 +165,21 @@ class TrainSpec(LabelSpec):
     def _init(self) -> Iterator[Problem]:
         if self.init is not None and self.init_score is not None:
             yield Problem(("init_score",), "does not go with `init`: a model says where to start")
+        if self.refit is not None:
+            yield from self._refit()
+
+    def _refit(self) -> Iterator[Problem]:
+        if self.init is None:
+            yield Problem(("refit",), "needs `init`: the model whose leaves are fitted again")
+        if self.loss not in FITTED_AGAIN:
+            known = ", ".join(FITTED_AGAIN)
+            yield Problem(("refit",), f"does not go with objective {self.loss!r}; known: {known}")
+        for name in ("early_stopping", "schedule", "max_time"):
+            if getattr(self, name) is not None:
+                yield Problem((name,), "does not go with `refit`, which adds no rounds")
+        for name in UNSUPPORTED:
+            if name in self.params:
+                yield Problem(("params", name), "does not go with `refit`")
 
     def _query(self) -> Iterator[Problem]:
         split = self.split

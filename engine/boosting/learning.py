@@ -18,6 +18,15 @@ Schedule = Callable[[int], float]
 CHECKPOINT_ROUNDS = 50
 
 
+def turn_rounds(rounds: int, subsets: int) -> int:
+    """Return how many rounds a subset of the rows is learned from until the next has its turn.
+
+    At most 10, and so few that each has its turn twice: a model that has seen a part of the rows
+    only once is further from that of all rows (``benchmarks/train_larger.py``).
+    """
+    return rounds if subsets == 1 else max(1, min(10, rounds // (2 * subsets)))
+
+
 @dataclass(frozen=True)
 class Learning:
     """What is to be learned: all that decides the model, the rows apart.
@@ -40,7 +49,7 @@ class Learning:
         refit: No trees are added, the leaves of ``base`` are fitted again: this share of their old
             values stays; None = boosting.
         subsets: The rows are trained on in so many parts, one after the other, round and round.
-        subset_rounds: Rounds until the next part has its turn.
+        subset_rounds: Rounds until the next part has its turn; None = `turn`.
         max_seconds: Boosting ends after the round in which so much time has passed; or None.
     """
 
@@ -60,8 +69,13 @@ class Learning:
     base: str | None = None
     refit: float | None = None
     subsets: int = 1
-    subset_rounds: int = 10
+    subset_rounds: int | None = None
     max_seconds: float | None = None
+
+    @property
+    def turn(self) -> int:
+        """Rounds until the next subset of the rows has its turn."""
+        return self.subset_rounds or turn_rounds(self.rounds, self.subsets)
 
     @property
     def outputs(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.boosting.source import ShardPart
-from engine.classes import balanced, weights_by_class
+from engine.classes import assert_few, balanced, weights_by_class
 from engine.errors import OutputRefused
 from engine.estimator.columns import Columns
 from engine.estimator.refusal import Unfit
@@ -55,8 +55,14 @@ class Collected:
 
     @cached_property
     def classes(self) -> npt.NDArray[Any]:
-        """Classes of the training rows, sorted."""
-        return np.unique(np.concatenate([one.labels for one in self.train]))
+        """Classes of the training rows, sorted.
+
+        Raises:
+            ContractRefused: There are more than a model can have.
+        """
+        found = np.unique(np.concatenate([one.labels for one in self.train]))
+        assert_few(len(found))
+        return found
 
     @cached_property
     def levels(self) -> dict[int, tuple[str, ...]]:

@@ -40,15 +40,17 @@ _OTHERS: Final[Mapping[str, str]] = {
 }
 """Argument that stands for a parameter of LightGBM that is not handed on."""
 
-_SILENT = "verbosity"
-"""Users of LightGBM set it to have quiet; training says nothing anyway."""
+_SO_ANYWAY: Final = frozenset({"verbosity", "deterministic", "num_class"})
+"""Users of LightGBM set these to have quiet, and the same model again; so it is here, always."""
 
 _METRICS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("binary_logloss", "binary", "multi_logloss", "multiclass"), "log_loss"),
     **dict.fromkeys(("l1", "mean_absolute_error", "regression_l1"), "mae"),
     **dict.fromkeys(("l2", "mse", "mean_squared_error", "regression", "l2_root"), "rmse"),
     "root_mean_squared_error": "rmse",
-    "lambdarank": "ndcg",
+    **dict.fromkeys(("binary_error", "multi_error"), "accuracy"),
+    **dict.fromkeys(("ndcg", "lambdarank"), "ndcg@5"),
+    **dict.fromkeys(("map", "mean_average_precision"), "map@5"),
 }
 """What millrace calls a metric of LightGBM; one that orders models the same way will do."""
 
@@ -77,7 +79,8 @@ class Parameters:
         """
         own, mains = dict(arguments), {name: _MAIN.get(name, name) for name in extra}
         taken = {_OTHERS[main]: extra[name] for name, main in mains.items() if main in _OTHERS}
-        free = {n: v for n, v in extra.items() if mains[n] not in _OTHERS and mains[n] != _SILENT}
+        settled = {*_OTHERS, *_SO_ANYWAY}
+        free = {name: value for name, value in extra.items() if mains[name] not in settled}
         known = {main: own[name] for name, main in NAMES.items() if main not in mains.values()}
         return cls(own | taken, known | free)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engine.dataset import Dataset
+from engine.errors import SpecError
 from engine.features.pipeline import Pipeline, Resolved
 from engine.preparing import TrainingData
 from engine.reserved import TARGET
@@ -18,6 +19,9 @@ from jobs.spec import (
     SplitSpec,
 )
 from jobs.work.labelling import assert_label, assert_number, columns_alone
+
+_MEANS = ("target", "leave_one_out", "woe")
+"""Encodings of a level by the mean of the label, or by its odds."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ def learning(
         SpecError: A column, expression or step does not fit the data.
     """
     pipeline = _pipeline(job.features or FeaturesSpec())
+    if asked.label is not None and asked.label.task == "multiclass":
+        _assert_no_means(pipeline)
     data = labelled(asked, data_spec, dataset, pipeline)
     made_of = set(data.target_columns)
     leaks = made_of | {n for n in pipeline.derive if made_of & set(pipeline.origins([n]))}
@@ -86,6 +92,17 @@ def labelled(
     if data.vectors.query:
         dataset.require([data.vectors.query], "train.query")
     return data
+
+
+def _assert_no_means(pipeline: Pipeline) -> None:
+    """Refuse steps that take means of the label, where it is the code of one of many classes."""
+    for number, step in enumerate(pipeline.steps):
+        if step.verb == "encode" and step.method in _MEANS:
+            raise SpecError(
+                f'encode with = "{step.method}" takes means of the label, and classes have none',
+                where=f"features.steps[{number}]",
+                hint='use with = "category" or "count"',
+            )
 
 
 def _with_label(data: TrainingData, label: LabelSpec | None) -> TrainingData:

@@ -107,6 +107,13 @@ def test_what_does_not_fit_the_data_is_refused(
         opened(folder, **train)
 
 
+@pytest.mark.parametrize("method", ["target", "leave_one_out", "woe"])
+def test_classes_have_no_means_to_encode_by(folder: Path, method: str) -> None:
+    features = {"columns": ["a", "q"], "steps": [{"encode": ["q"], "with": method}]}
+    with pytest.raises(SpecError, match="classes have none"):
+        opened(folder, target="kind", task="multiclass", features=features)
+
+
 @pytest.mark.parametrize(
     ("target", "task", "classes"),
     [

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from engine.boosting.exact.grid import Peaks, snap, step
 from engine.boosting.exact.losses import LOSSES
-from engine.boosting.exact.ranking import lambdas
+from engine.boosting.exact.ranking import Queries
 
 TILE = 1 << 16
 """Rows whose float64 values are held together; the rest is float32."""
@@ -28,13 +28,13 @@ class Share:
         data: LightGBM's dataset of them.
         y: Shape (n,), labels.
         weight: Shape (n,), or None.
-        starts: Where queries begin, and the end of the last; None = no ranking.
+        queries: The queries that they make; None = no ranking.
     """
 
     data: Any
     y: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32] | None = None
-    starts: npt.NDArray[np.int64] | None = None
+    queries: Queries | None = None
 
     def slopes(self, scores: npt.NDArray[np.float64], params: Mapping[str, Any]) -> Slopes:
         """Return both derivatives as float32, not on any grid yet.
@@ -43,9 +43,8 @@ class Share:
             scores: Shape (n, outputs), raw scores.
             params: LightGBM's parameters.
         """
-        if self.starts is not None:
-            y = self.y.astype(np.int64)
-            own = lambdas(np.ascontiguousarray(scores[:, 0]), y, self.starts, params)
+        if self.queries is not None:
+            own = self.queries.slopes(np.ascontiguousarray(scores[:, 0]))
             first, second = (one.astype(np.float32)[:, None] for one in own)
         else:
             first, second = self._tiled(scores, params)

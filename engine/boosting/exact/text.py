@@ -25,7 +25,6 @@ def named(model: str, params: Mapping[str, Any]) -> str:
         "binary": "sigmoid:1",
         "multiclass": f"num_class:{params.get('num_class')}",
         "multiclassova": f"num_class:{params.get('num_class')} sigmoid:1",
-        "tweedie": f"tweedie_variance_power:{params.get('tweedie_variance_power', 1.5)}",
     }
     line = " ".join([f"objective={objective}", *filter(None, [extra.get(objective)])])
     head, mark, tail = model.partition("\nTree=")

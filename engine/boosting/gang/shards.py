@@ -46,6 +46,43 @@ def shards(parts: Sequence[ShardPart], workers: int) -> list[Shard]:
     return [tuple(portions) for portions in owned]
 
 
+def redealt(before: Sequence[Shard], kept: Sequence[int | None]) -> list[Shard]:
+    """Deal the rows of lost ranks to those that are left, which keep their own: those are binned.
+
+    Args:
+        before: The shards of the ranks that there were.
+        kept: For each rank that there is now, the one whose shard it keeps; None = it is new.
+
+    Returns:
+        One shard for each rank that there is now; ranks that would have no training rows are left
+        out, from the end.
+    """
+    owned = [list(before[rank]) if rank is not None else [] for rank in kept]
+    lost = [shard for rank, shard in enumerate(before) if rank not in kept]
+    for group in (group for shard in lost for group in _groups(shard)):
+        part = group[0].part
+        least = min(range(len(owned)), key=lambda rank: _held(owned[rank], part))
+        owned[least] += group
+    return [tuple(shard) for shard in owned if _held(shard, "train")]
+
+
+def _groups(shard: Shard) -> Iterator[list[Portion]]:
+    """Yield portions that must stay together, because a query goes on from one to the next."""
+    for part in ("train", "valid"):
+        group: list[Portion] = []
+        for portion in (portion for portion in shard if portion.part == part):
+            if group and portion.start == portion.head:
+                yield group
+                group = []
+            group.append(portion)
+        if group:
+            yield group
+
+
+def _held(shard: Sequence[Portion], part: str) -> int:
+    return sum(portion.stop - portion.start for portion in shard if portion.part == part)
+
+
 def _portions(runs: Sequence[Sequence[ShardPart]]) -> Iterator[tuple[int, Portion]]:
     """Yield the rows of each part of each partition with the rank that they belong to."""
     owner = {"train": 0, "valid": 0}

@@ -45,6 +45,7 @@ def common(
         "num_threads": threads,
         "deterministic": True,
         "feature_pre_filter": False,
+        **({"pre_partition": True} if learning.reproducible else {}),  # a line of the model text
         "verbosity": 0,
         **({"categorical_column": list(categorical)} if categorical else {}),
     }
@@ -97,5 +98,8 @@ def without_network(model: str) -> str:
 def _kept_lines(tail: str) -> Iterator[str]:
     # The block only tells how the model was made; nothing in it changes a prediction.
     for line in tail.splitlines(keepends=True):
-        if not line.startswith(("[machines:", "[local_listen_port:", "[num_machines:")):
+        if not line.startswith(_OF_A_RUN):
             yield line
+
+
+_OF_A_RUN = ("[machines:", "[local_listen_port:", "[num_machines:", "[num_threads:")

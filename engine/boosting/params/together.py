@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.boosting.learning import Learning
 from engine.boosting.params.objectives import MEDIANS, objective_for
+from engine.boosting.params.reproducible import irreproducible
 from engine.boosting.params.values import is_on
 from engine.errors import SpecError
 
@@ -83,6 +84,10 @@ def clashes(asked: Asked) -> Iterator[Clash]:
     yield from _boosting(asked)
     yield from _monotone(asked)
     yield from _distributed(asked)
+    if asked.learning.reproducible:
+        for what, why in irreproducible(asked):
+            hint = "leave it out, or reproducible = false"
+            yield "train.reproducible", f"{what} does not go with reproducible: {why}", hint
 
 
 def _objective(asked: Asked) -> Iterator[Clash]:
@@ -146,7 +151,7 @@ def _monotone(asked: Asked) -> Iterator[Clash]:
         yield "train.monotone", what, "use objective = 'huber' or 'regression'"
     name = "monotone_constraints_method"
     method = str(asked.params.get(name, "basic")).lower()
-    if method != "basic" and asked.ranks > 1:
+    if method != "basic" and asked.ranks > 1 and not asked.learning.reproducible:
         what = f"= {method!r} needs all rows in one process; LightGBM would take 'basic'"
         yield _params(name, what, "use 'basic', or cluster.workers = 1")
     if method != "basic" and asked.params.get("feature_fraction_bynode", 1.0) != 1:
@@ -156,7 +161,7 @@ def _monotone(asked: Asked) -> Iterator[Clash]:
 
 def _distributed(asked: Asked) -> Iterator[Clash]:
     """Yield what LightGBM does wrong, or not at all, with several ranks."""
-    if asked.ranks > 1 and asked.on("use_quantized_grad"):
+    if asked.ranks > 1 and asked.on("use_quantized_grad") and not asked.learning.reproducible:
         # Measured, 4.7: leaf values of 1e15, or "Check failed: best_split_info.left_count > 0".
         what = "gives wrong models with several workers in LightGBM 4.7"
         yield _params("use_quantized_grad", what, "leave it out, or use cluster.workers = 1")

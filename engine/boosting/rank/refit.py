@@ -20,8 +20,8 @@ import numpy.typing as npt
 from engine.boosting.council.decisions import LEAVES
 from engine.boosting.council.link import Council
 from engine.boosting.native import lightgbm
+from engine.boosting.params.gradients import gradients
 from engine.boosting.params.shared import without_network
-from engine.boosting.rank.gradients import gradients
 from engine.boosting.rank.stock import TILE, Part
 from engine.boosting.work import Boosted, Work
 

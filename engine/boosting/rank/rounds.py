@@ -88,17 +88,16 @@ class Rounds:
 
     def _turns(self, first: int) -> Iterator[tuple[int, int]]:
         """Yield each subset that has its turn from a round on, with the last round of the turn."""
-        rounds, length = self._learning.rounds, self._learning.subset_rounds
-        if self._learning.subsets == 1:
-            length = max(1, rounds)
+        rounds, length = self._learning.rounds, self._learning.turn
         for turn in range((first - 1) // length, -(-rounds // length)):
             yield turn % self._learning.subsets, min(rounds, (turn + 1) * length)
 
     def _booster(self, subset: int, model: str | None) -> Any:
         """Return a booster of the rows of a subset that goes on from a model."""
+        # First, as compiling it takes memory that the rows need afterwards.
+        add = adder(model, self._base, self._room()) if model is not None else None
         part = self.train(subset)
         data = part.dataset(self.params)
-        add = adder(model, self._base, self._room()) if model is not None else None
         part.start(data, add)
         self.valid.start(self._data, add)
         booster = lightgbm().Booster({**self.params, **parameters(self.work.places)}, data)

@@ -6,11 +6,13 @@ import ctypes
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from engine.boosting.exact.booster import ExactBooster
+from engine.boosting.exact.ranking import Queries
 from engine.boosting.exact.slopes import Share
 from engine.boosting.exact.start import Sums
 from engine.boosting.exact.twin import Twin, _free
@@ -23,7 +25,7 @@ Rows = Mapping[str, np.ndarray]
 def trained(rows: Rows, params: Mapping[str, Any], cuts: Sequence[int], rounds: int) -> str:
     """Return the model of ranks that begin at these rows; one rank has a twin."""
     edges = [0, *cuts, len(rows["y"])]
-    spans = list(zip(edges[:-1], edges[1:], strict=True))
+    spans = list(pairwise(edges))
     if len(spans) == 1:
         half = int(edges[1] * 0.3) // 10 * 10
         # Before there is a network, which making bins would go through.
@@ -41,11 +43,12 @@ def share(rows: Rows, params: Mapping[str, Any], span: tuple[int, int]) -> Share
     reference = lightgbm().Dataset(rows["x"][::3].copy(), params=dict(params)).construct()
     data = lightgbm().Dataset(rows["x"][own].copy(), reference=reference, params=dict(params))
     weight = rows["weight"][own] if "weight" in rows else None
-    starts = None
+    queries = None
     if "query" in rows:
         edges = np.flatnonzero(np.diff(rows["query"][own])) + 1
         starts = np.array([0, *edges, span[1] - span[0]])
-    return Share(data.construct(), rows["y"][own], weight, starts)
+        queries = Queries(rows["y"][own], starts, params)
+    return Share(data.construct(), rows["y"][own], weight, queries)
 
 
 def begin(shares: Sequence[Share], params: Mapping[str, Any], agree: Any) -> tuple[float, ...]:

@@ -107,7 +107,7 @@ def test_a_frozen_dask_worker(client: Client, at: int, tmp_path: Path) -> None:
     """Its child goes on, but nobody hears it and nobody guards its memory."""
     source = Drawn(fault="stop worker", at=at, folder=tmp_path)
     try:
-        with pytest.raises(RankLost, match="gave no (sign of life|answer)"):
+        with pytest.raises(RankLost, match=r"gave no (sign of life|answer)"):
             train(client, source, rounds=100_000)
     finally:
         os.kill(int((tmp_path / "pid").read_text().split()[1]), signal.SIGCONT)

@@ -246,6 +246,37 @@ def test_what_goes_together(right: Asked) -> None:
     assert list(clashes(right)) == []
 
 
+@pytest.mark.parametrize(
+    ("params", "fields", "said"),
+    [
+        ({}, {"task": "regression", "objective": "mae"}, "quantiles"),
+        ({}, {"objective": "xentlambda"}, "not one of"),
+        ({}, {"task": "ranking", "objective": "rank_xendcg"}, "not one of"),
+        ({"boosting": "dart"}, {}, "derivatives"),
+        ({"data_sample_strategy": "goss"}, {}, "goss"),
+        (BAGS, {}, "bagging"),
+        ({"is_unbalance": True}, {}, "class_weight"),
+        ({"extra_trees": True}, {}, "thresholds"),
+        ({"use_quantized_grad": True}, {}, "wrong"),
+        ({"mc_method": "advanced"}, {"monotone": (1, 0)}, "basic"),
+        ({"sigmoid": 2.0}, {}, "sigmoid"),
+        ({}, {"refit": 0.9, "base": "tree"}, "fitting leaves"),
+    ],
+)
+def test_what_cannot_be_reproducible(
+    params: dict[str, Any], fields: dict[str, Any], said: str
+) -> None:
+    found = list(clashes(asked(params, ranks=1, **{"reproducible": True, **fields})))
+    assert [where for where, _, _ in found] == ["train.reproducible"]
+    assert said in found[0][1]
+
+
+def test_what_is_reproducible() -> None:
+    params = {"extra_trees": False, "bagging_fraction": 0.5, "feature_fraction": 0.5, "sigmoid": 2}
+    assert list(clashes(asked(params, "ranking", reproducible=True))) == []
+    assert shared({}, reproducible=True)["pre_partition"] is True
+
+
 def shared(params: dict[str, object], task: Any = "binary", **fields: Any) -> dict[str, Any]:
     call = {name: fields.pop(name) for name in ("features",) if name in fields}
     categorical = fields.pop("categorical", ())

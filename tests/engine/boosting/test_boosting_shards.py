@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.boosting.gang.shards import shards
+from engine.boosting.gang.shards import redealt, shards
 from engine.boosting.source import Portion, ShardPart
 from engine.errors import ContractRefused
 from engine.plan import Partition
@@ -68,3 +68,21 @@ def test_a_query_belongs_to_the_rank_that_has_its_first_row(
     assert [query for run in rows for query in run] == queries.tolist()
     for one, two in pairwise(rows):
         assert one and two and one[-1] != two[0]
+
+
+@given(counts, st.integers(2, 6), st.data())
+def test_what_lost_ranks_had_is_dealt_and_the_others_keep_theirs(
+    rows: list[tuple[int, int]], workers: int, data: st.DataObject
+) -> None:
+    if sum(train > 0 for train, _ in rows) < workers:
+        return
+    before = shards(_parts(rows), workers)
+    left = data.draw(st.sets(st.integers(0, workers - 1), min_size=1, max_size=workers))
+    kept = sorted(left)
+    after = redealt(before, kept)
+    assert len(after) == len(kept)
+    for now, rank in zip(after, kept, strict=True):
+        assert now[: len(before[rank])] == before[rank]
+    for part in ("train", "valid"):
+        whole = sorted(row for shard in before for row in _rows(shard, part))
+        assert sorted(row for shard in after for row in _rows(shard, part)) == whole

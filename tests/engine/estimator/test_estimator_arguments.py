@@ -51,7 +51,7 @@ def test_an_extra_parameter_goes_before_the_argument_that_means_the_same() -> No
 
 
 def test_what_users_say_for_quiet_is_no_mistake() -> None:
-    assert learning(verbose=-1) == learning(verbosity=0) == learning()
+    assert learning(verbose=-1, deterministic=True) == learning(verbosity=0) == learning()
 
 
 def test_a_parameter_that_is_none_gets_a_hint() -> None:
