@@ -48,7 +48,7 @@ class FaultRows:
     def _drawn(self, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         rng = np.random.default_rng(index)
         x = rng.standard_normal((TRAIN + VALID, FEATURES)).astype(np.float32)
-        signal = x[:, 0] + x[:, 1] * x[:, 2] + np.sin(3 * x[:, 3])
+        signal = x[:, 0] + np.abs(x[:, 1]) + np.sin(3 * x[:, 2]) - 0.8
         return x, (signal + rng.standard_normal(len(x)) > 0).astype(np.float32)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -40,7 +40,7 @@ CASES = {
 """Task by objective."""
 
 PARTITIONS = 8
-PARAMS = {"num_leaves": 31, "learning_rate": 0.1, "feature_fraction": 0.8}
+PARAMS = {"num_leaves": 31, "learning_rate": 0.1}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

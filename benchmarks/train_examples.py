@@ -63,7 +63,8 @@ def example(folder: Path, name: str) -> tuple[Set, int]:
 
 
 def _tabbed(train: Path, test: Path) -> pl.DataFrame:
-    return with_parts(*(_with_label(np.loadtxt(file, delimiter="\t")) for file in (train, test)))
+    rows = (np.loadtxt(file, delimiter="\t", ndmin=2) for file in (train, test))
+    return with_parts(*map(_with_label, rows))
 
 
 def _with_label(rows: Any) -> pl.DataFrame:

@@ -8,6 +8,7 @@ minutes; no Dask worker may die that was not killed on purpose.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,7 +39,7 @@ from engine.errors import MillraceError, TrainingFailed  # noqa: E402
 
 KINDS = ("kill rank", "abort rank", "stop rank", "kill worker", "stop worker", "never joins")
 TIMEOUTS = {
-    "fast": Timeouts(beat=0.5, silence=7, frozen=4, answer=12, leave=4),
+    "fast": Timeouts(beat=0.5, silence=8, frozen=5, answer=15, leave=4),
     "default": Timeouts(),
 }
 MEMORY = 1 << 30
@@ -63,7 +64,9 @@ class Run:
         restarted: How often it was.
         deaths: Dask workers that died without our doing.
         auc: Of the last round.
+        digest: SHA-256 of the model.
         error: What was raised.
+        reasons: Why it was restarted.
     """
 
     kind: str
@@ -77,7 +80,9 @@ class Run:
     restarted: int = 0
     deaths: int = 0
     auc: float = 0.0
+    digest: str = ""
     error: str = ""
+    reasons: list[str] = field(default_factory=list)
 
 
 def ranks() -> list[psutil.Process]:
@@ -113,7 +118,7 @@ class Fault:
         """Wait for the moment, then do it."""
         if self.run.kind == "never joins":  # the source does it
             return self._struck()
-        if not self.run.at:
+        if not self.run.at and self.run.kind in KINDS:
             self._wait_for_ranks()
         while not self.due.wait(0.2):
             if self.over.is_set():
@@ -166,23 +171,21 @@ class Ear:
                 self.fault.due.set()
         elif event.kind == "restart":
             self.run.restarted += 1
+            self.run.reasons.append(event.reason)
             self.run.lost = max(self.run.lost, self.round - event.round)
             self.round = event.round
 
 
-def trained(
-    client: Client, run: Run, options: argparse.Namespace, fault: Fault, file: Path
-) -> Fitted:
+def trained(client: Client, ear: Ear, options: argparse.Namespace, file: Path) -> Fitted:
     """Train once."""
-    late = file.with_name("late") if run.kind == "never joins" else None
+    late = file.with_name("late") if ear.run.kind == "never joins" else None
     source, began = FaultRows(late), time.monotonic()
     parts = source.parts(2 * options.workers)
-    learning = Learning("binary", {"num_leaves": 15}, rounds=ROUNDS, metric="auc", seed=1)
     conduct = Conduct(
         memory=MEMORY,
         checkpoint=file,
         checkpoint_every=INTERVAL,
-        restarts=run.restarts,
+        restarts=ear.run.restarts,
         timeouts=TIMEOUTS[options.timeouts],
     )
     return fit(
@@ -191,9 +194,9 @@ def trained(
         source,
         parts,
         source.sample(len(parts)),
-        learning,
+        Learning("binary", {"num_leaves": 15}, rounds=ROUNDS, metric="auc", seed=1),
         conduct,
-        progress=Ear(run, fault),
+        progress=ear,
         cancel=lambda: time.monotonic() - began > LIMIT + 60,
     )
 
@@ -205,48 +208,53 @@ def suffer(client: Client, run: Run, dice: random.Random, options: argparse.Name
     fault = Fault(run, dice)
     thread = threading.Thread(target=fault.strike, daemon=True)
     with tempfile.TemporaryDirectory(prefix="millrace-faults-") as folder:
-        file = Path(folder) / "checkpoint.txt"
         thread.start()
         began = time.monotonic()
-        try:
-            _judge(run, trained(client, run, options, fault, file))
-        except TrainingFailed as error:
-            run.error = str(error)
-            _failed(client, run, options, file)
-        except MillraceError as error:
-            run.ended, run.error = "stuck", str(error)
-        finally:
-            ended = time.monotonic()
-            fault.over.set()
-            thread.join()
+        file = Path(folder) / "checkpoint.txt"
+        ended = _trained_or_failed(client, Ear(run, fault), options, file)
+        fault.over.set()
+        thread.join()
         run.seconds = ended - (fault.moment or began)
+        if run.ended == "failed":
+            _go_on(client, run, options, file)
     client.wait_for_workers(options.workers, timeout=60)
     gone = before - set(client.run(os.getpid).values())
     run.deaths = len(gone - fault.victims)
-    left = ranks()
-    for process in left:
+    for process in ranks():
         process.kill()
-    run.ended = "processes left" if left else run.ended
+        run.ended = "processes left"
     return run
+
+
+def _trained_or_failed(client: Client, ear: Ear, options: argparse.Namespace, file: Path) -> float:
+    """Train, note how it ended, and return when."""
+    run = ear.run
+    try:
+        _judge(run, trained(client, ear, options, file))
+        return time.monotonic()
+    except TrainingFailed as error:
+        run.ended, run.error = "failed", str(error)
+    except MillraceError as error:
+        run.ended, run.error = "stuck", str(error)
+    ended = time.monotonic()
+    kept = read(file).round if file.exists() else 0
+    run.lost = max(run.lost, ear.round - kept)
+    if f"round {kept} is kept" not in run.error and (kept or "begins anew" not in run.error):
+        run.ended = "wrong words"
+    return ended
 
 
 def _judge(run: Run, found: Fitted) -> None:
     whole = found.rounds == len(found.history) == found.model.count("\nTree=") == ROUNDS
     run.ended, run.auc = ("trained" if whole else "wrong"), found.history[-1]["valid_auc"]
+    run.digest = hashlib.sha256(found.model.encode()).hexdigest()
 
 
-def _failed(client: Client, run: Run, options: argparse.Namespace, file: Path) -> None:
-    """Look at what a failed run has left, and go on from it."""
-    run.ended = "failed"
-    kept = read(file).round if file.exists() else 0
-    if "is kept" in run.error and not kept:
-        run.ended = "checkpoint missing"
-    ear_round = run.lost
+def _go_on(client: Client, run: Run, options: argparse.Namespace, file: Path) -> None:
+    """Do what the user would do after a failure: run it again."""
     again = Run("none", 0, 0)
-    found = trained(client, again, options, Fault(again, random.Random(0)), file)
-    _judge(again, found)
-    run.resumed, run.auc = again.ended == "trained", again.auc
-    run.lost = max(ear_round, 0)
+    _judge(again, trained(client, Ear(again, Fault(again, random.Random(0))), options, file))
+    run.resumed, run.auc, run.digest = again.ended == "trained", again.auc, again.digest
 
 
 def draw(dice: random.Random, kinds: Sequence[str]) -> Run:
@@ -261,14 +269,14 @@ def table(runs: Sequence[Run]) -> str:
     lines = [head, "|" + "---|" * 9]
     for kind in (*sorted({run.kind for run in runs}), "all"):
         some = [run for run in runs if kind in ("all", run.kind)]
-        count: Callable[[str], int] = lambda what: sum(run.ended == what for run in some)  # noqa: B023, E731
+        trained = sum(run.ended == "trained" for run in some)
         resumed = sum(run.ended == "failed" and run.resumed is True for run in some)
         figures = [
             len(some),
             sum(run.hit for run in some),
-            count("trained"),
+            trained,
             resumed,
-            len(some) - count("trained") - resumed,
+            len(some) - trained - resumed,
             sum(run.restarted for run in some),
             max(run.lost for run in some),
             f"{max(run.seconds for run in some):.1f} s",
@@ -293,6 +301,8 @@ def main() -> int:
     options, runs = _options(), []
     dice = random.Random(options.seed)
     with connect(LocalCluster(workers=options.workers, memory=MEMORY)) as session:
+        calm = Run("none", 0, 0)
+        suffer(session.client, calm, dice, options)
         for number in range(options.faults):
             began = time.monotonic()
             run = suffer(session.client, draw(dice, options.kinds), dice, options)

@@ -29,7 +29,7 @@ MB, GB = report.MB, 1e9
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--memory", type=size, default=size("512MiB"), help="of a worker")
+    parser.add_argument("--memory", type=size, default=size("640MiB"), help="of a worker")
     parser.add_argument("--full-memory", type=size, default=FULL, help="of a worker, for the other")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--times", type=float, default=10.0, help="raw bytes, in their memory")
@@ -140,8 +140,8 @@ def goals(results: Sequence[Mapping[str, Any]], raw: int, memory: int, limit: in
     """
     by_name = {line["contestant"]: line for line in results}
     confined, full = by_name.get("confined", {}), by_name.get("full", {})
-    scores = confined.get("AUC"), full.get("AUC")
-    lost = scores[1] - scores[0] if None not in scores else None
+    mine, best = confined.get("AUC"), full.get("AUC")
+    lost = best - mine if mine is not None and best is not None else None
     over = ratio(confined.get("measured MB"), limit / MB)
     return [
         Goal("raw data, in the memory of all workers", raw / memory, 10.0, at_most=False),

@@ -55,7 +55,7 @@ def _write_rows(frame: pl.DataFrame, file: Path) -> None:
     millrace packs less than 16 MiB into one partition, and only whole partitions go to ranks. A
     small set gets a column of blanks, which compresses to nothing, and which a filter reads.
     """
-    short = max(0, PARTITIONS * SMALLEST - frame.estimated_size())
+    short = max(0, PARTITIONS * SMALLEST - int(frame.estimated_size()))
     padded = frame.with_columns(pl.lit(" " * (short // frame.height + 1)).alias(PADDING))
     groups = max(200, frame.height // (2 * PARTITIONS))
     pq.write_table(padded.to_arrow(), file, row_group_size=groups, use_dictionary=False)
@@ -65,7 +65,7 @@ def _sections(task: Task) -> dict[str, object]:
     frame, kind = task.frame, task.kind
     parts = set(frame["part"].unique())
     steps = [{"encode": categories(frame), "with": "category"}] if categories(frame) else []
-    split = {"by": "column", "column": "part"}
+    split: dict[str, object] = {"by": "column", "column": "part"}
     split |= {name: [name] for name in ("valid", "test") if name in parts}
     head = {"data": "rows", "target": "y", "task": kind.task, "model": millrace_job.MODEL}
     head |= {"query": "q"} if kind.task == "ranking" else {}

@@ -184,12 +184,14 @@ def train(
         _fitting_step("prepare", training.data, resolved, dataset, shape),
         StepPlan(
             "train",
-            ("training and validation rows into bins", *_turns(training, kept, subsets)),
+            (
+                f"training and validation rows into bins, {kept / GB:.2f} GB on the workers' disks",
+                *_turns(training, kept, subsets),
+            ),
             len(parts),
             rows,
             stored,
             memory.training(shape, boosting, computed),
-            notes=(f"binned rows take {kept / GB:.2f} GB on the disks of the workers",),
             most=training.spec.max_memory,
         ),
     ]

@@ -8,7 +8,9 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
+from engine import arrow
 from engine.dataset import Dataset
 from engine.estimator.refusal import Unfit
 
@@ -112,6 +114,22 @@ def held_out(
 
 def _only(one: Any) -> Any:
     return one[0] if isinstance(one, (list, tuple)) and len(one) == 1 else one
+
+
+def values(vector: Any, where: str) -> npt.NDArray[Any]:
+    """Return a vector as an array; what is missing in a pandas series is None or NaN.
+
+    Args:
+        vector: An array, a series, or a list.
+        where: For messages.
+
+    Raises:
+        InputError: A series holds values of several kinds.
+    """
+    if type(vector).__name__ == "Series" and type(vector).__module__.startswith("pandas"):
+        series = pl.Series(where, arrow.converted(vector, None, where))
+        return series.to_numpy()
+    return np.asarray(vector)
 
 
 def queries(group: Any, rows: int, partition: int = 0) -> npt.NDArray[np.int64]:

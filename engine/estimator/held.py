@@ -12,7 +12,7 @@ import polars as pl
 from sklearn.utils.validation import assert_all_finite, check_consistent_length, column_or_1d
 
 from engine.estimator.columns import Categorical, Columns
-from engine.estimator.given import Given, queries
+from engine.estimator.given import Given, queries, values
 from engine.estimator.refusal import Unfit
 from engine.estimator.spool import Order, Spooled, spool
 from engine.estimator.tasks import here
@@ -74,7 +74,7 @@ class Held:
 
     def _blocks(self, workers: int) -> Iterator[tuple[Any, ...]]:
         for index, rows in enumerate(blocks(len(self.rows), len(self.columns.names), workers)):
-            vectors = {name: values[rows] for name, values in self.vectors.items()}
+            vectors = {name: vector[rows] for name, vector in self.vectors.items()}
             yield index, self.rows[rows], vectors
 
 
@@ -98,8 +98,8 @@ def _types(x: Any, frame: pl.DataFrame) -> dict[str, pl.DataType]:
 def _vectors(given: Given, frame: pl.DataFrame | None, owner: str) -> dict[str, npt.NDArray[Any]]:
     named = {} if frame is None else given.named
     found = {
-        name: _array(frame, named.get(name), values, owner)
-        for name, values in given.vectors.items()
+        name: _array(frame, named.get(name), vector, name, owner)
+        for name, vector in given.vectors.items()
     }
     if "y" not in found:
         what = f"this {owner} requires y to be passed, but the target y is None"
@@ -119,10 +119,10 @@ def _vectors(given: Given, frame: pl.DataFrame | None, owner: str) -> dict[str, 
 
 
 def _array(
-    frame: pl.DataFrame | None, names: list[str] | None, values: Any, owner: str
+    frame: pl.DataFrame | None, names: list[str] | None, vector: Any, where: str, owner: str
 ) -> npt.NDArray[Any]:
     if frame is None or not names:
-        return np.asarray(values)
+        return values(vector, where)
     require(names, frame.schema, owner)
     found = [frame[name].to_numpy() for name in names]
     return found[0] if len(found) == 1 else np.column_stack(found)

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from engine.estimator.columns import Categorical, Columns
-from engine.estimator.given import Given, queries
+from engine.estimator.given import Given, queries, values
 from engine.estimator.refusal import Unfit
 from engine.estimator.spool import Order, Spooled, Vectors, spool
 from engine.estimator.tasks import on_dask
@@ -93,11 +93,11 @@ def column_types(frame: dd.DataFrame, known: dict[str, pa.DataType]) -> dict[str
     return types
 
 
-def _pieces(name: str, values: Any, partitions: int) -> list[Any]:
-    if not hasattr(values, "to_delayed"):
+def _pieces(name: str, vector: Any, partitions: int) -> list[Any]:
+    if not hasattr(vector, "to_delayed"):
         hint = _LABELS if name == "y" else "name a column, or give a Dask series"
-        raise Unfit(f"{name} is a {type(values).__name__}", hint=hint)
-    pieces = list(np.ravel(values.to_delayed()))
+        raise Unfit(f"{name} is a {type(vector).__name__}", hint=hint)
+    pieces = list(np.ravel(vector.to_delayed()))
     if len(pieces) != partitions:
         raise Unfit(
             f"{name} is in {len(pieces):,} partitions, the rows in {partitions:,}",
@@ -114,7 +114,7 @@ def _spooled(
 ) -> Spooled:
     order, types, named = shared
     rows = as_polars(part, list(types), types)
-    vectors = {name: np.asarray(values) for name, values in given.items()} | columns_of(rows, named)
+    vectors = {name: values(one, name) for name, one in given.items()} | columns_of(rows, named)
     if "group" in vectors:
         vectors["query"] = queries(vectors.pop("group"), rows.height, index)
     return spool(order, index, rows, vectors)
@@ -124,6 +124,6 @@ def columns_of(rows: pl.DataFrame, named: Mapping[str, Sequence[str]]) -> dict[s
     """Return the vectors that are columns of the rows."""
     found: dict[str, Any] = {}
     for vector, names in named.items():
-        values = [rows[name].to_numpy() for name in names]
-        found[vector] = values[0] if len(values) == 1 else np.column_stack(values)
+        columns = [rows[name].to_numpy() for name in names]
+        found[vector] = columns[0] if len(columns) == 1 else np.column_stack(columns)
     return found

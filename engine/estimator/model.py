@@ -20,6 +20,7 @@ from engine.estimator.columns import Categorical, Columns
 from engine.estimator.given import Given, HeldOut, library
 from engine.estimator.model_text import named, splits
 from engine.estimator.prediction import Scorer, What
+from engine.estimator.refusal import Unfit
 
 
 class Model(Arguments):
@@ -74,6 +75,8 @@ class Model(Arguments):
             task, outputs = self._task(files)
             names = files.columns.names
             learning = parameters.learning(task, outputs, names, metric, stop)
+            if learning.early_stopping and valid is None:
+                raise Unfit("early stopping needs validation rows", hint="give eval_set=[(X, y)]")
             weights = files.class_weight(self.class_weight) if self._CLASSES else ()
             fitted = training.trained(files, learning, weights, parameters, client)
         self._keep(files, fitted)
@@ -110,11 +113,11 @@ class Model(Arguments):
 
     def _predicted(self, x: Any, what: What) -> Any:
         check_is_fitted(self)
-        x = _table(x)
+        x, scorer, owner = _table(x), self._scorer(), type(self).__name__
         if library(x) == "array":
+            scorer.assert_array(owner)
             x = validate_data(self, x, reset=False, ensure_all_finite=False)
-        threads = self._parameters().threads
-        return self._scorer().of_table(x, what, threads, type(self).__name__)
+        return scorer.of_table(x, what, self._parameters().threads, owner)
 
     def _scorer(self) -> Scorer:
         return Scorer(self.model_, self._columns, self._levels, getattr(self, "classes_", None))

@@ -128,7 +128,7 @@ class Parameters:
                 objective=objective,
                 classes=outputs,
                 metric=_metric(metric or self.lightgbm.get("metric")),
-                early_stopping=stop or arguments["early_stopping"],
+                early_stopping=stop or arguments["early_stopping"] or None,
                 seed=self.seed,
                 monotone=_monotone(self._constraint("monotone_constraints"), features),
                 interactions=_groups(self._constraint("interaction_constraints"), features),

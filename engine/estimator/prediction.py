@@ -94,7 +94,6 @@ class Scorer:
         if kind == "dataset":
             x, kind = x.to_dask(list(self.columns.names)), "dask"
         if kind == "array":
-            self._assert_array(owner)
             return self.values(x, what, threads)
         require(self.columns.names, dict.fromkeys(map(str, x.columns), pl.Null()), owner)
         if kind == "dask":
@@ -103,7 +102,12 @@ class Scorer:
         self.columns.assert_in(rows.schema, owner)
         return self.values(rows, what, threads)
 
-    def _assert_array(self, owner: str) -> None:
+    def assert_array(self, owner: str) -> None:
+        """Refuse an array where columns must say what their categories are called.
+
+        Raises:
+            Unfit: The model was fitted on categories of a frame.
+        """
         if self.columns.levelled:
             what = "an array does not tell categories, and the model was fitted on some"
             raise Unfit(what, where=owner, hint="give a frame with the columns of the fit")
@@ -127,7 +131,9 @@ class Scorer:
         import pandas as pd
 
         if values.ndim == 1:
-            return pd.Series(values, index=index, name="prediction")
+            # Of no rows pandas could not tell that objects are text.
+            kind = pd.Series(self.classes).dtype if what == "label" else values.dtype
+            return pd.Series(values, index=index, name="prediction", dtype=kind)
         assert self.classes is not None
         prefix = "raw" if what == "raw" else "probability"
         names = [f"{prefix}_{one}" for one in self.classes]

@@ -64,7 +64,7 @@ class Gang:
         cancel: Callable[[], bool],
     ) -> None:
         """Keep all; nothing has begun."""
-        self._client, self._workers, self._orders, self._saved = client, workers, orders, saved
+        self._client, self.workers, self.orders, self._saved = client, workers, orders, saved
         self._attempt, self._key = secrets.token_hex(8), secrets.token_bytes(32)
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._futures: list[Future[Any]] = []
@@ -82,7 +82,7 @@ class Gang:
         self._client.subscribe_topic(topic, lambda event: self._inbox.put(event[1]))
         try:
             outcomes = self._collect(self._start(topic))
-            self._settled = len(outcomes) == len(self._workers)
+            self._settled = len(outcomes) == len(self.workers)
             boosted = self._agreed(outcomes)
             if self._cancelling.asked:
                 self._finish(boosted)
@@ -92,22 +92,22 @@ class Gang:
             self._disband()
 
     def _start(self, topic: str) -> list[Future[Any]]:
-        ranks, conduct = range(len(self._workers)), self._orders.conduct
-        calls = [(self._attempt, rank, self._workers[rank], conduct) for rank in ranks]
+        ranks, conduct = range(len(self.workers)), self.orders.conduct
+        calls = [(self._attempt, rank, self.workers[rank], conduct) for rank in ranks]
         places = tuple(self._ask(reserve, calls))
         if len(places) > 1:
             failures = self._ask(unreachable, [(rank, places) for rank in ranks])
             self._refuse([failure for one in failures for failure in one])
-        works = [self._orders.work(rank, places, self._key) for rank in ranks]
-        name = self._orders.fingerprint
+        works = [self.orders.work(rank, places, self._key) for rank in ranks]
+        name = self.orders.fingerprint
         return self._submit(run_rank, [(self._attempt, work, topic, name) for work in works])
 
     def _refuse(self, failures: Sequence[str]) -> None:
         """Raise what kept the workers from reaching each other, if anything did."""
         if not failures:
             return
-        there = present(self._client, self._orders.conduct.timeouts.answer)
-        if gone := [worker for worker in self._workers if worker not in there]:
+        there = present(self._client, self.orders.conduct.timeouts.answer)
+        if gone := [worker for worker in self.workers if worker not in there]:
             raise RankLost(f"the worker {gone[0]} is gone", hint="look at its log")
         hint = "open these ports between the workers, or train with one worker"
         raise TrainingFailed(failures[0], where=f"{len(failures)} pairs failed", hint=hint)
@@ -124,16 +124,16 @@ class Gang:
             self._client.submit(
                 function, *call, workers=[worker], allow_other_workers=True, pure=False, retries=0
             )
-            for worker, call in zip(self._workers, calls, strict=True)
+            for worker, call in zip(self.workers, calls, strict=True)
         ]
         self._futures += futures
         return futures
 
     def _ask(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         futures = self._submit(function, calls)
-        deadline = time.monotonic() + self._orders.conduct.timeouts.answer
+        deadline = time.monotonic() + self.orders.conduct.timeouts.answer
         found = []
-        for worker, future in zip(self._workers, futures, strict=True):
+        for worker, future in zip(self.workers, futures, strict=True):
             try:
                 found.append(future.result(timeout=max(0.1, deadline - time.monotonic())))
             except MillraceError:
@@ -149,7 +149,7 @@ class Gang:
             future.add_done_callback(lambda _, rank=rank: self._inbox.put(rank))
         outcomes: dict[int, Outcome] = {}
         deadline, looked = float("inf"), 0.0
-        leaving = self._orders.conduct.timeouts.leave
+        leaving = self.orders.conduct.timeouts.leave
         while len(outcomes) < len(futures) and time.monotonic() < deadline:
             try:
                 if time.monotonic() - looked >= TICK:
@@ -170,21 +170,21 @@ class Gang:
     def _look(self, outcomes: Mapping[int, Outcome]) -> None:
         self._cancelling.look(self.hearing.round > 0)
         self.hearing.fetch()
-        limit = self._orders.conduct.timeouts.frozen
+        limit = self.orders.conduct.timeouts.frozen
         if (lost := self.hearing.silent(limit)) and not _model(outcomes):
-            what = f"the worker {self._workers[lost[0]]} gave no sign of life for {limit:.0f} s"
+            what = f"the worker {self.workers[lost[0]]} gave no sign of life for {limit:.0f} s"
             raise RankLost(what, hint="it may be frozen or cut off: see its log")
 
     def _ask_to_stop(self) -> None:
-        first, seconds = self._workers[:1], self._orders.conduct.timeouts.beat
+        first, seconds = self.workers[:1], self.orders.conduct.timeouts.beat
         answers(self._client, stop_after_round, self._attempt, workers=first, seconds=seconds)
 
     def _outcome(self, rank: int, future: Future[Any]) -> Outcome:
         self.hearing.gone(rank)
         try:
-            outcome: Outcome = future.result(timeout=self._orders.conduct.timeouts.answer)
+            outcome: Outcome = future.result(timeout=self.orders.conduct.timeouts.answer)
         except (Exception, CancelledError) as error:
-            what = f"rank {rank} on {self._workers[rank]} was lost: {type(error).__name__}: {error}"
+            what = f"rank {rank} on {self.workers[rank]} was lost: {type(error).__name__}: {error}"
             return Outcome(rank, error=RankLost(what, hint="see the log of this worker"))
         self.hearing.peaks[rank] = outcome.peak
         return outcome
@@ -197,7 +197,7 @@ class Gang:
         if odd := sorted(rank for rank in digests if digests[rank] != boosted.digest):
             raise TrainingFailed(
                 "the ranks ended with different models",
-                where=", ".join(f"rank {rank} on {self._workers[rank]}" for rank in odd),
+                where=", ".join(f"rank {rank} on {self.workers[rank]}" for rank in odd),
                 hint="different machines or builds of LightGBM? report it with the versions",
             )
         return boosted
@@ -228,7 +228,7 @@ class Gang:
             best_round=boosted.best_round,
             rounds=boosted.rounds,
             history=boosted.history,
-            peak_memory=[peaks.get(rank, 0) for rank in range(len(self._workers))],
+            peak_memory=[peaks.get(rank, 0) for rank in range(len(self.workers))],
             importance=boosted.importance,
             stopped=boosted.stopped,
         )
@@ -240,7 +240,7 @@ class Gang:
         for outcome in [*(o for o in errors if not o.left), *errors]:
             assert outcome.error is not None
             return outcome.error
-        silent = [self._workers[rank] for rank in range(len(self._workers)) if rank not in outcomes]
+        silent = [self.workers[rank] for rank in range(len(self.workers)) if rank not in outcomes]
         what = f"the workers {', '.join(silent)} gave no answer after training had ended"
         return RankLost(what, hint="they may be frozen: see their logs")
 
@@ -249,8 +249,8 @@ class Gang:
         self._client.cancel(self._futures, force=True)
         if not self._settled:
             # A worker that is gone has no child; a frozen one cannot answer: do not wait long.
-            seconds = min(QUIET_SECONDS, self._orders.conduct.timeouts.leave)
-            answers(self._client, leave, self._attempt, workers=self._workers, seconds=seconds)
+            seconds = min(QUIET_SECONDS, self.orders.conduct.timeouts.leave)
+            answers(self._client, leave, self._attempt, workers=self.workers, seconds=seconds)
 
 
 def _model(outcomes: Mapping[int, Outcome]) -> Boosted | None:

@@ -15,7 +15,8 @@ from engine.boosting.gang.attempt import Gang
 from engine.boosting.gang.calls import present
 from engine.boosting.gang.orders import Orders
 from engine.boosting.gang.saved import Saved
-from engine.boosting.gang.shards import shards
+from engine.boosting.gang.seating import seated
+from engine.boosting.gang.shards import Shard, redealt, shards
 from engine.boosting.source import ShardPart
 from engine.errors import Cancelled, RankLost, TrainingFailed
 
@@ -76,17 +77,27 @@ class Attempts:
         if reason:
             rounds = self.orders.goal.learning.rounds
             self.progress(RoundEvent("restart", 0, self.saved.round, rounds, reason=reason))
+        workers, dealt = self._dealt(workers)
         with _locked(self.client, workers, self.cancel):
             if not self._restarts:
                 self.saved.begin()
-            orders = self._orders(len(workers))
-            gang = Gang(self.client, workers, orders, self.saved, self.progress, self.cancel)
-            self._gang = gang
-            return gang.run()
+            orders = self._orders(dealt)
+            self._gang = Gang(self.client, workers, orders, self.saved, self.progress, self.cancel)
+            return self._gang.run()
 
-    def _orders(self, workers: int) -> Orders:
+    def _dealt(self, workers: list[str]) -> tuple[list[str], list[Shard]]:
+        """Return who trains on what: a rank that is left keeps its rows, which are binned."""
+        if self._gang is None:
+            dealt = shards(self.parts, len(workers))
+        else:
+            seats = seated(self._gang.workers, workers)
+            workers = [worker for worker, _ in seats]
+            dealt = redealt(self._gang.orders.shards, [rank for _, rank in seats])
+        return workers[: len(dealt)], dealt
+
+    def _orders(self, dealt: Sequence[Shard]) -> Orders:
         start = self.saved.start()
-        orders = replace(self.orders, shards=shards(self.parts, workers), start=start)
+        orders = replace(self.orders, shards=dealt, start=start)
         # The clock of a checkpoint goes on in the ranks; without one, theirs begins anew.
         return orders if start else orders.within(self.saved.seconds)
 
@@ -150,7 +161,7 @@ def _locked(client: Client, workers: Sequence[str], cancel: Callable[[], bool]) 
     end by themselves when the client dies.
     """
     with ExitStack() as stack:
-        for worker in workers:
+        for worker in sorted(workers):
             lock = Lock(f"millrace-training-{worker}", client.scheduler, client.loop)
             while not lock.acquire(timeout="2 s"):
                 if cancel():

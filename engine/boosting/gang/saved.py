@@ -88,6 +88,6 @@ class Saved:
         if self.path is None or not self.stored:
             return "no checkpoint is kept: the next run begins anew"
         return (
-            f"the checkpoint of round {self.stored} is kept ({self.path}): `millrace resume` or "
+            f"the checkpoint of round {self.stored} is kept ({self.path}): "
             "`millrace run` goes on from it"
         )

@@ -1,21 +1,27 @@
 """The folders of binned rows on a worker's disk: who finds them, and when they go.
 
-Named by content, they are shared by the workers of a host and may outlive a training. Nothing here
-fails a training: a folder that cannot be removed stays, and the next training tries again.
+Named by content, they are shared by the workers of a host, also of several clusters, and may
+outlive a training. Whoever uses one holds a shared lock on a file in it, which the system gives
+back when the process dies; only who gets the lock alone removes a folder. A folder that cannot be
+removed stays, and the next training tries again.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 NAME = "millrace-bins"
 KEPT = "kept"
 """File in a folder that the user wants for the next training."""
+
+LOCK = "in-use"
 
 DAY = 24 * 3600.0
 UNUSED, KEPT_UNUSED = DAY, 7 * DAY
@@ -27,8 +33,9 @@ def root(dask_worker: Any) -> Path:
     return Path(dask_worker.local_directory).parent / NAME
 
 
-def prepared(root: Path, fingerprint: str, keep: bool) -> Path:
-    """Return the folder of a training, made if need be, and remove those that are old.
+@contextmanager
+def in_use(root: Path, fingerprint: str, keep: bool) -> Iterator[Path]:
+    """Give the folder of a training, made if need be; old ones are removed first.
 
     Args:
         root: Folder of all folders.
@@ -39,12 +46,24 @@ def prepared(root: Path, fingerprint: str, keep: bool) -> Path:
         OSError: It cannot be made.
     """
     folder = root / fingerprint
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if keep:
-        (folder / KEPT).touch()
-    used(folder)
-    sweep(root, time.time())
-    return folder
+    with _locked(folder):
+        if keep:
+            (folder / KEPT).touch()
+        used(folder)
+        sweep(root, time.time())
+        yield folder
+
+
+def _locked(folder: Path) -> IO[bytes]:
+    """Return an open file: as long as it is, nobody removes the folder."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileNotFoundError):  # somebody removes it just now
+            file = (folder / LOCK).open("ab")
+            fcntl.flock(file, fcntl.LOCK_SH)
+            if os.path.samestat(os.fstat(file.fileno()), (folder / LOCK).stat()):
+                return file
+            file.close()
 
 
 def used(folder: Path) -> None:
@@ -64,15 +83,20 @@ def sweep(root: Path, now: float) -> None:
         with suppress(OSError):
             allowed = KEPT_UNUSED if (folder / KEPT).exists() else UNUSED
             if now - folder.stat().st_mtime > allowed:
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
 
 
 def leave_behind(fingerprint: str, keep: bool, dask_worker: Any) -> None:
     """Remove what a training has left on this host; with ``keep``, only its checkpoints."""
     folder = root(dask_worker) / fingerprint
     if not keep:
-        shutil.rmtree(folder, ignore_errors=True)
-        return
+        return _remove(folder)
     for file in folder.glob("checkpoint-*"):
         with suppress(OSError):
             file.unlink()
+
+
+def _remove(folder: Path) -> None:
+    with suppress(OSError), (folder / LOCK).open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an OSError while somebody uses it
+        shutil.rmtree(folder, ignore_errors=True)

@@ -110,13 +110,14 @@ def run_rank(attempt: str, work: Work, topic: str, fingerprint: str) -> Outcome:
     if worker.address != work.place.worker or pair is None:
         return Outcome(work.rank, error=_lost(work, "its Dask worker is gone or was restarted"))
     _running[seat] = Wish.GO_ON
+    teller = _Teller(lambda event: worker.log_event(topic, {**event, "rank": work.rank}))
+    root, keep = scratch.root(worker), work.conduct.keep_bins
     try:
-        folder = scratch.prepared(scratch.root(worker), fingerprint, work.conduct.keep_bins)
-        teller = _Teller(lambda event: worker.log_event(topic, {**event, "rank": work.rank}))
-        sockets = [kept.detach() for kept in pair]
-        wish = _wish(worker, seat, lambda: _alive(teller, folder, work.conduct.timeouts.beat))
-        ending = watch(replace(work, scratch=folder), sockets, teller.hear, wish)
-        teller.flush()
+        with scratch.in_use(root, fingerprint, keep) as folder:
+            sockets = [kept.detach() for kept in pair]
+            wish = _wish(worker, seat, lambda: _alive(teller, folder, work.conduct.timeouts.beat))
+            ending = watch(replace(work, scratch=folder), sockets, teller.hear, wish)
+            teller.flush()
     finally:
         _running.pop(seat, None)
     return _outcome(work, ending)

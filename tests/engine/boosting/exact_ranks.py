@@ -72,7 +72,8 @@ def grown(
     start = begin(shares, params, agree)
     told = network or (twin.network if twin else {})
     booster = ExactBooster(shares, params, told, agree, twin, start)
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
+        booster.reset_parameter({"learning_rate": 0.2 / number})
         booster.update()
     return without_network(booster.model_to_string())
 

@@ -74,7 +74,8 @@ def test_the_model_is_lightgbms(objective: str) -> None:
     data = lgb.Dataset(rows["x"], label=rows["y"], reference=reference, params=params)
     if "query" in rows:
         data.set_group(np.full(300, 10))
-    own = lgb.train(params, data, 5)
+    falling = lgb.reset_parameter(learning_rate=lambda round: 0.2 / (round + 1))
+    own = lgb.train(params, data, 5, callbacks=[falling])
     text = trained(rows, params, (), 5)
     assert _line(text, "objective=") == _line(own.model_to_string(), "objective=")
     ours = lgb.Booster(model_str=text)
@@ -86,6 +87,14 @@ def test_the_model_is_lightgbms(objective: str) -> None:
 
 def _line(text: str, start: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(start))
+
+
+def test_constraints_go_with_it() -> None:
+    rows, groups = drawn("regression"), [[0, 1, 2], [3, 4, 5]]
+    more = {"monotone_constraints": [1, 0, 0, 0, 0, -1], "interaction_constraints": groups}
+    params = params_of("regression", **more)
+    assert trained(rows, params, (), 5) == trained(rows, params, (700, 1900), 5)
+    assert trained(rows, params, (), 5) != trained(rows, params_of("regression"), (), 5)
 
 
 def test_a_leaf_of_rows_that_are_all_elsewhere() -> None:

@@ -20,6 +20,7 @@ from engine.boosting.gang.cancelling import PATIENCE, Cancelling
 from engine.boosting.gang.orders import fingerprint, training_key
 from engine.boosting.gang.ports import listening, own_address
 from engine.boosting.gang.saved import Saved
+from engine.boosting.gang.seating import seated
 from engine.boosting.learning import Learning
 from engine.boosting.source import ShardPart
 from engine.boosting.work import Goal
@@ -173,20 +174,37 @@ def _aged(folder: Path, days: float) -> None:
     os.utime(folder, (then, then))
 
 
+def _folder(root: Path, name: str, keep: bool = False) -> Path:
+    with scratch.in_use(root, name, keep) as folder:
+        (folder / "bins").write_bytes(b"x")
+    return folder
+
+
 def test_old_folders_of_bins_are_swept(tmp_path: Path) -> None:
     for name, days, keep in (
         ("new", 0.9, False), ("old", 1.1, False), ("kept", 6.9, True), ("forgotten", 7.1, True)
     ):  # fmt: skip
-        folder = scratch.prepared(tmp_path, name, keep)
-        (folder / "bins").write_bytes(b"x")
-        _aged(folder, days)
-    mine = scratch.prepared(tmp_path, "mine", False)
-    assert mine == tmp_path / "mine"
+        _aged(_folder(tmp_path, name, keep), days)
+    assert _folder(tmp_path, "mine") == tmp_path / "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "mine", "new"]
 
 
-def test_a_folder_in_use_stays_young(tmp_path: Path) -> None:
-    folder = scratch.prepared(tmp_path, "mine", False)
+def test_a_folder_in_use_stays(tmp_path: Path) -> None:
+    worker: Any = SimpleNamespace(local_directory=str(tmp_path / "worker"))
+    root = scratch.root(worker)
+    with scratch.in_use(root, "mine", False) as folder:
+        _aged(folder, 3)
+        scratch.sweep(root, time.time())
+        scratch.leave_behind("mine", False, worker)
+        assert folder.exists(), "another training on this host has ended"
+        with scratch.in_use(root, "mine", False):
+            pass
+    scratch.leave_behind("mine", False, worker)
+    assert not folder.exists()
+
+
+def test_use_makes_a_folder_young(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "mine")
     _aged(folder, 3)
     scratch.used(folder)
     scratch.sweep(tmp_path, time.time())
@@ -196,12 +214,11 @@ def test_a_folder_in_use_stays_young(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [True, False])
 def test_what_a_training_leaves_behind(tmp_path: Path, keep: bool) -> None:
     worker: Any = SimpleNamespace(local_directory=str(tmp_path / "worker"))
-    folder = scratch.prepared(scratch.root(worker), "mine", keep)
-    (folder / "bins").touch()
+    folder = _folder(scratch.root(worker), "mine", keep)
     (folder / "checkpoint-1.txt").touch()
     scratch.leave_behind("mine", keep, worker)
     left = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    assert left == (["bins", "kept"] if keep else [])
+    assert left == (["bins", "in-use", "kept"] if keep else [])
     scratch.leave_behind("unknown", keep, worker)
 
 
@@ -237,3 +254,24 @@ def test_the_second_interrupt_ends_at_once() -> None:
     assert wish.asked
     with pytest.raises(KeyboardInterrupt):
         wish.interrupted()
+
+
+A1, A2, A3 = (f"tcp://10.0.0.1:{port}" for port in (1, 2, 3))
+B1, B2 = (f"tcp://10.0.0.2:{port}" for port in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "seats"),
+    [
+        ([A1, B1], [A1, B1], [(A1, 0), (B1, 1)]),
+        ([A2, A3], [A1, A3], [(A1, 0), (A3, 1)]),  # the first was started anew
+        ([A1, A2, B1], [A3, B1], [(A3, 0), (B1, 2)]),  # one is gone: its rows are dealt
+        ([A1, B1], [B1], [(B1, 1)]),
+        ([A1, B1], [A1, A2], [(A1, 0), (A2, None)]),  # another host's disk has other rows
+        ([A1, A2, B1], [B1, B2, A2], [(A2, 1), (B1, 2), (B2, None)]),
+    ],
+)
+def test_ranks_go_to_those_who_have_their_rows(
+    before: list[str], now: list[str], seats: list[tuple[str, int | None]]
+) -> None:
+    assert seated(before, now) == seats

@@ -43,7 +43,8 @@ Check = Callable[[Any], None]
 
 
 def checks() -> Iterator[Any]:
-    for estimator in (LGBMClassifier(n_estimators=5), LGBMRegressor(n_estimators=5)):
+    few: dict[str, Any] = {"n_estimators": 5, "n_jobs": 1}
+    for estimator in (LGBMClassifier(**few), LGBMRegressor(**few)):
         made = estimator_checks_generator(estimator, expected_failed_checks=SKIPPED, mark="skip")
         for number, (one, check) in enumerate(made):
             name = getattr(check, "func", check).__name__
