@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from cluster.spec import Bytes
+from engine.boosting.exact.losses import LOSSES
 from engine.boosting.learning import Learning, Schedule
 from engine.boosting.params.given import checked, refusals
-from engine.boosting.params.gradients import FITTED_AGAIN, UNSUPPORTED
 from engine.boosting.params.names import ALIASES
 from engine.boosting.params.together import Asked, clashes
 from engine.errors import SpecError
@@ -40,6 +40,9 @@ LEARNING_RATE = 0.1
 
 _ROUNDS = ("n_estimators", "num_iterations", *ALIASES["num_iterations"])
 _RATE = ("learning_rate", *ALIASES["learning_rate"])
+
+_OTHER_LOSS = ("is_unbalance", "scale_pos_weight", "sigmoid", "reg_sqrt")
+"""Parameters of LightGBM that change a loss in ways that are not known to `refit`."""
 
 Scalar = Flag | Integer | Number | str
 
@@ -171,13 +174,13 @@ class TrainSpec(LabelSpec):
     def _refit(self) -> Iterator[Problem]:
         if self.init is None:
             yield Problem(("refit",), "needs `init`: the model whose leaves are fitted again")
-        if self.loss not in FITTED_AGAIN:
-            known = ", ".join(FITTED_AGAIN)
+        if self.loss not in LOSSES:
+            known = ", ".join(LOSSES)
             yield Problem(("refit",), f"does not go with objective {self.loss!r}; known: {known}")
         for name in ("early_stopping", "schedule", "max_time"):
             if getattr(self, name) is not None:
                 yield Problem((name,), "does not go with `refit`, which adds no rounds")
-        for name in UNSUPPORTED:
+        for name in _OTHER_LOSS:
             if name in self.params:
                 yield Problem(("params", name), "does not go with `refit`")
 

@@ -22,13 +22,13 @@ def seated(before: Sequence[str], now: Sequence[str]) -> list[tuple[str, int | N
         Each worker with the rank that it goes on with, in the order of ranks; those that have
         none come last.
     """
-    kept: dict[str, int | None] = {worker: None for worker in now}
+    kept: dict[str, int | None] = dict.fromkeys(now)
     lost: dict[str, list[int]] = {}
-    for rank, worker in enumerate(before):
+    for number, worker in enumerate(before):
         if worker in kept:
-            kept[worker] = rank
+            kept[worker] = number
         else:
-            lost.setdefault(get_address_host(worker), []).append(rank)
+            lost.setdefault(get_address_host(worker), []).append(number)
     for worker, rank in kept.items():
         if rank is None and lost.get(get_address_host(worker)):
             kept[worker] = lost[get_address_host(worker)].pop(0)

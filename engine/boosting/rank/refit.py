@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from engine.boosting.council.decisions import LEAVES
 from engine.boosting.council.link import Council
+from engine.boosting.exact.losses import LOSSES
 from engine.boosting.native import lightgbm
-from engine.boosting.params.gradients import gradients
 from engine.boosting.params.shared import without_network
 from engine.boosting.rank.stock import TILE, Part
 from engine.boosting.work import Boosted, Work
@@ -53,13 +53,14 @@ class Refit:
         rounds, outputs = booster.current_iteration(), booster.num_model_per_iteration()
         shrinkage = [float(found) for found in re.findall(r"\nshrinkage=(\S+)", learning.base)]
         sizes = [int(found) for found in re.findall(r"\nnum_leaves=(\d+)", learning.base)]
-        y = self.train.vector("y").astype(np.float64)
+        y = self.train.vector("y").astype(np.float64)[:, None]
         weight = self.train.vector("weight") if self.train.has("weight") else None
         scores = np.zeros((self.train.rows, outputs))
-        slopes = gradients(self.work.goal.params)
+        params = self.work.goal.params
+        slopes = LOSSES[params["objective"]]
         for round in range(rounds):
             leaves = np.concatenate([*self._leaves(booster, round, outputs)])
-            first, second = slopes(scores, y)
+            first, second = slopes(scores, y, params)
             if weight is not None:
                 first, second = first * weight[:, None], second * weight[:, None]
             for output in range(outputs):
