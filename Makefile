@@ -23,10 +23,10 @@ FIND_PYTHON = for python in $(or $(PYTHON),python3.11 python3 python3.12 python3
 	echo "millrace needs Python 3.11 or newer with its venv module (Debian: python3-venv)" >&2; \
 	exit 1; fi
 
-.PHONY: help demo test test-long check lint format bench bench-train bench-score bench-profile bench-contract bench-features lock clean
+.PHONY: help demo test test-long check lint format bench bench-train bench-train-memory bench-train-larger bench-train-stopping bench-train-published bench-train-faults bench-train-same bench-score bench-profile bench-contract bench-features lock clean
 
 help: ## Say what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.runtime ## Generate the demo's data, train on it, score it
 	$(BIN)/python examples/demo/generate.py
@@ -53,8 +53,26 @@ format: $(VENV)/.dev ## Mend what ruff can mend by itself
 
 bench: bench-train bench-score bench-profile bench-contract bench-features ## All benchmarks, at full size
 
-bench-train: $(VENV)/.dev ## Training against lightgbm.dask and in-memory LightGBM; ARGS=...
+bench-train: $(VENV)/.dev ## Training against lightgbm.dask, xgboost and LightGBM in memory; ARGS=...
 	$(BIN)/python benchmarks/train.py $(ARGS)
+
+bench-train-memory: $(VENV)/.dev ## Memory of training against the plan, 14 shapes; ARGS=...
+	$(BIN)/python benchmarks/train_memory.py $(ARGS)
+
+bench-train-larger: $(VENV)/.dev ## Raw data ten times the memory of all workers; ARGS=...
+	$(BIN)/python benchmarks/train_larger.py $(ARGS)
+
+bench-train-stopping: $(VENV)/.dev ## Early stopping against LightGBM in one process; ARGS=...
+	$(BIN)/python benchmarks/train_stopping.py $(ARGS)
+
+bench-train-published: $(VENV)/.dev ## Sets with published figures, and LightGBM's examples; ARGS=...
+	$(BIN)/python benchmarks/train_published.py $(ARGS)
+
+bench-train-faults: $(VENV)/.dev ## Random faults while training; ARGS='--faults 200'
+	$(BIN)/python benchmarks/train_faults.py $(ARGS)
+
+bench-train-same: $(VENV)/.dev ## The same model on 1, 2 and 4 workers; ARGS=...
+	$(BIN)/python benchmarks/reproducible.py $(ARGS)
 
 bench-score: $(VENV)/.dev ## Scoring against Dask DataFrame and Booster.predict; ARGS=...
 	$(BIN)/python benchmarks/score.py $(ARGS)

@@ -132,16 +132,43 @@ class Link:
 
 
 def _connected(address: tuple[str, int], key: bytes, patience: float) -> Connection:
-    """Connect to the hub, which may start a little later than we."""
+    """Connect to the hub, which may start a little later than we.
+
+    Until it does, somebody else may keep its port, who takes a connection and never answers: so
+    this is tried in a thread that may be left behind.
+
+    Raises:
+        RankLost: It cannot be reached.
+    """
+    found: queue.SimpleQueue[Connection | Exception] = queue.SimpleQueue()
+    arguments = (address, key, patience, found.put)
+    threading.Thread(target=_connect, args=arguments, name="connect", daemon=True).start()
+    try:
+        result = found.get(timeout=patience + 1.0)
+    except queue.Empty:
+        result = TimeoutError(f"it did not join for {patience:.0f} s")
+    if isinstance(result, Exception):
+        raise RankLost(
+            f"rank {HUB_RANK} cannot be reached: {result}",
+            where=f"{address[0]}:{address[1]}",
+            hint="see why its process did not start",
+        ) from result
+    return result
+
+
+def _connect(
+    address: tuple[str, int],
+    key: bytes,
+    patience: float,
+    put: Callable[[Connection | Exception], None],
+) -> None:
     deadline = time.monotonic() + patience
     while True:
         try:
-            return Client(address, "AF_INET", authkey=key)
+            return put(Client(address, "AF_INET", authkey=key))
         except (OSError, EOFError) as error:
             if time.monotonic() > deadline:
-                raise RankLost(
-                    f"rank {HUB_RANK} cannot be reached: {error}",
-                    where=f"{address[0]}:{address[1]}",
-                    hint="see why its process did not start",
-                ) from error
-            time.sleep(0.1)
+                return put(error)
+        except Exception as error:  # a hub of another training: it has another key
+            return put(error)
+        time.sleep(0.1)

@@ -25,7 +25,7 @@ class Once(Drawn):
 
 
 class Late(Drawn):
-    """The first rank that asks for the rows gets them an hour later, and never joins the others."""
+    """The first rank, number `at`, that asks for the rows never gets them, nor joins the others."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _late, (vars(self),)
@@ -33,6 +33,8 @@ class Late(Drawn):
 
 def _late(fields: dict[str, Any]) -> Late:
     folder: Path = fields["folder"]
+    if _rank() != fields["at"]:
+        return Late(**fields)
     try:
         (folder / "late").open("x").close()
     except FileExistsError:

@@ -130,7 +130,7 @@ def test_a_silent_hub_is_lost() -> None:
 def test_strangers_are_turned_away_and_block_nobody() -> None:
     meeting = Meeting(1, Timeouts(beat=0.05, silence=5, frozen=5, answer=1, leave=1))
     mute = socket.create_connection(meeting.address)
-    with pytest.raises(Exception, match="digest"):
+    with pytest.raises(RankLost, match="digest"):
         meeting.link(0, key=b"x" * 32)
     link = meeting.link(0)
     assert link.say("a", 7) == ("a", [7])
@@ -142,3 +142,27 @@ def test_no_hub_is_an_error_that_names_it() -> None:
     address = _address()
     with pytest.raises(RankLost, match="rank 0 cannot be reached"):
         Link(address, KEY, 1, Timeouts(answer=0.3), lambda *_: None)
+
+
+def test_a_port_that_is_only_kept_is_no_hub() -> None:
+    """The process of rank 0 holds its port from the start, and may never come to listen there."""
+    with socket.create_server(("127.0.0.1", 0)) as kept:
+        address = kept.getsockname()
+        with pytest.raises(RankLost, match="rank 0 cannot be reached: it did not join"):
+            Link(address, KEY, 1, Timeouts(answer=0.3), lambda *_: None)
+
+
+def test_a_hub_that_starts_late_is_waited_for() -> None:
+    kept = socket.create_server(("127.0.0.1", 0))
+    address, hubs = kept.getsockname(), []
+
+    def start() -> None:
+        time.sleep(0.5)
+        kept.close()
+        hubs.append(Hub(address, KEY, 1, _decide, FAST))
+
+    threading.Thread(target=start).start()
+    link = Link(address, KEY, 0, FAST, lambda *_: None)
+    assert link.say("a", 7) == ("a", [7])
+    link.close()
+    hubs[0].join()
