@@ -70,6 +70,10 @@ BOOST_OUTPUT = 16
 FIRST_SCORE = 8
 """Bytes a row and output where boosting starts from scores: LightGBM keeps them."""
 
+EXACT_OUTPUT = 20
+"""Bytes a row and output of a reproducible training: derivatives in float64, and as LightGBM takes
+them."""
+
 WEIGHT = 4
 """Bytes a row with weights."""
 
@@ -187,6 +191,7 @@ class Boosting:
         outputs: Raw scores of a row.
         weighted: Whether rows have weights.
         started: Whether boosting starts from scores, because a model is gone on with.
+        exact: Whether the same model is wanted on any number of workers.
         rotates: Whether subsets of the rows have their turn one after the other.
         ranks: How many ranks there are.
     """
@@ -198,6 +203,7 @@ class Boosting:
     outputs: int = 1
     weighted: bool = False
     started: bool = False
+    exact: bool = False
     rotates: bool = False
     ranks: int = 2
 
@@ -209,7 +215,8 @@ class Boosting:
     @property
     def row(self) -> int:
         """Bytes of a row while boosting, its cells apart."""
-        each = BOOST_OUTPUT + FIRST_SCORE * (self.started or self.rotates)
+        starts = self.started or self.rotates or self.exact
+        each = BOOST_OUTPUT + FIRST_SCORE * starts + EXACT_OUTPUT * self.exact
         return BOOST_ROW + WEIGHT * self.weighted + each * self.outputs
 
 

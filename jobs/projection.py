@@ -236,6 +236,7 @@ def _boosting(
         outputs=len(spec.classes or range(CLASSES)) if spec.task == "multiclass" else 1,
         weighted=bool(spec.weight or spec.class_weight),
         started=bool(spec.init or spec.init_score),
+        exact=spec.reproducible,
         rotates=subsets > 1,
         ranks=resources.workers,
     )

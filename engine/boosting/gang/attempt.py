@@ -171,9 +171,23 @@ class Gang:
         self._cancelling.look(self.hearing.round > 0)
         self.hearing.fetch()
         limit = self.orders.conduct.timeouts.frozen
-        if (lost := self.hearing.silent(limit)) and not _model(outcomes):
-            what = f"the worker {self.workers[lost[0]]} gave no sign of life for {limit:.0f} s"
+        silent = self.hearing.silent(limit)
+        if outcomes:  # they say what has happened, or will in a moment
+            return
+        if silent:
+            what = f"the worker {self.workers[silent[0]]} gave no sign of life for {limit:.0f} s"
             raise RankLost(what, hint="it may be frozen or cut off: see its log")
+        # A rank whose worker has died is known by the others only once they have all met.
+        if gone := self._gone():
+            rank = self.workers.index(gone[0])
+            what = f"rank {rank} on {gone[0]} was lost: its Dask worker is gone"
+            raise RankLost(what, hint="it was ended: see its log")
+
+    def _gone(self) -> list[str]:
+        """Return the workers that the scheduler knows no more."""
+        there = self._client.scheduler_info(n_workers=-1)["workers"]
+        # Dask returns no workers at all when the scheduler cannot be asked.
+        return [worker for worker in self.workers if there and worker not in there]
 
     def _ask_to_stop(self) -> None:
         first, seconds = self.workers[:1], self.orders.conduct.timeouts.beat

@@ -8,6 +8,7 @@ from engine.boosting.learning import Learning
 from engine.boosting.params.followed import metric_for
 from engine.boosting.params.given import checked
 from engine.boosting.params.shared import common
+from engine.boosting.params.together import Asked, refuse_clashes
 from engine.boosting.source import RowSource, ShardPart
 from engine.boosting.work import Goal
 from engine.errors import SpecError
@@ -15,7 +16,7 @@ from engine.metrics.measure import Measure
 
 
 def goal_of(
-    source: RowSource, parts: Sequence[ShardPart], learning: Learning, threads: int
+    source: RowSource, parts: Sequence[ShardPart], learning: Learning, threads: int, ranks: int = 1
 ) -> Goal:
     """Return what all ranks are to learn.
 
@@ -24,9 +25,10 @@ def goal_of(
         parts: All partitions with their numbers of rows.
         learning: What was asked for.
         threads: Of one rank.
+        ranks: How many there will be.
 
     Raises:
-        SpecError: A parameter, the task or the metric cannot be.
+        SpecError: A parameter, the task or the metric cannot be, or things that do not go together.
     """
     own = checked(learning.params)
     valid = sum(part.valid for part in parts)
@@ -37,5 +39,6 @@ def goal_of(
     metric = metric_for(measure, learning.metric, stop, valid, own.get("boosting"))
     if learning.rounds < 1:
         raise SpecError(f"{learning.rounds} boosting rounds", where="train.params", hint="give 1")
-    shared = common(own, learning, source.categorical, threads)
+    refuse_clashes(Asked(own, learning, ranks, source.vectors))
+    shared = common(own, learning, source.categorical, threads, len(source.features))
     return Goal(learning, shared, measure, metric, valid > 0)

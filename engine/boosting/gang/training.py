@@ -23,18 +23,14 @@ from engine.boosting.bins.reference import Sample, make_bins
 from engine.boosting.events import Fitted, RoundEvent
 from engine.boosting.gang.attempts import Attempts
 from engine.boosting.gang.calls import answers
+from engine.boosting.gang.goal import goal_of
 from engine.boosting.gang.orders import Orders, fingerprint, training_key
 from engine.boosting.gang.saved import Saved
 from engine.boosting.gang.scratch import leave_behind
 from engine.boosting.gang.shards import shards
 from engine.boosting.learning import Conduct, Learning
-from engine.boosting.params.followed import metric_for
-from engine.boosting.params.given import checked
-from engine.boosting.params.shared import common
 from engine.boosting.source import RowSource, ShardPart
-from engine.boosting.work import Goal
 from engine.errors import SpecError
-from engine.metrics.measure import Measure
 
 if TYPE_CHECKING:
     from cluster.resources import Resources
@@ -83,7 +79,7 @@ def fit(
         MillraceError: What the source raised.
     """
     ranks = len(shards(parts, resources.workers))
-    goal = _goal(source, parts, resources, learning)
+    goal = goal_of(source, parts, learning, resources.threads, ranks)
     if sample.ndim != 2 or sample.shape[1] != len(source.features) or not len(sample):
         what = f"the sample has shape {sample.shape}, not (rows, {len(source.features)})"
         raise SpecError(what, where="train.sample_rows", hint="draw at least one row")
@@ -107,19 +103,3 @@ def _tidy(client: Client, name: str, conduct: Conduct) -> None:
         workers = client.scheduler_info(n_workers=-1)["workers"]
         seconds = min(TIDY_SECONDS, conduct.timeouts.leave)
         answers(client, leave_behind, name, conduct.keep_bins, workers=workers, seconds=seconds)
-
-
-def _goal(
-    source: RowSource, parts: Sequence[ShardPart], resources: Resources, learning: Learning
-) -> Goal:
-    own = checked(learning.params)
-    valid = sum(part.valid for part in parts)
-    measure = learning.measure or Measure(
-        learning.task, learning.classes, learning.objective, own, learning.metric
-    )
-    stop = learning.early_stopping
-    metric = metric_for(measure, learning.metric, stop, valid, own.get("boosting"))
-    if learning.rounds < 1:
-        raise SpecError(f"{learning.rounds} boosting rounds", where="train.params", hint="give 1")
-    shared = common(own, learning, source.categorical, resources.threads)
-    return Goal(learning, shared, measure, metric, valid > 0)

@@ -41,6 +41,8 @@ def irreproducible(asked: Any) -> Iterator[tuple[str, str]]:
         yield f"boosting = {kind!r}", "it needs LightGBM's own derivatives, or draws rows"
     if asked.bags:
         yield "bagging", f"what it draws {_PLACE}"
+    if asked.learning.interactions:
+        yield "interactions", "LightGBM 4.7 crashes on them with several workers"
     if asked.learning.refit is not None:
         yield "fitting leaves again", "its sums are rounded in the order of the workers"
     for name, reason in _REFUSED.items():

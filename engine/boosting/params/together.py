@@ -161,6 +161,10 @@ def _monotone(asked: Asked) -> Iterator[Clash]:
 
 def _distributed(asked: Asked) -> Iterator[Clash]:
     """Yield what LightGBM does wrong, or not at all, with several ranks."""
+    if asked.learning.interactions and asked.ranks > 1 and not asked.learning.reproducible:
+        # std::bad_alloc or a signal, 4.7; open since 2023 (LightGBM issue 5680).
+        what = "LightGBM 4.7 crashes on interactions with several workers"
+        yield "train.interactions", what, "use cluster.workers = 1, or leave them out"
     if asked.ranks > 1 and asked.on("use_quantized_grad") and not asked.learning.reproducible:
         # Measured, 4.7: leaf values of 1e15, or "Check failed: best_split_info.left_count > 0".
         what = "gives wrong models with several workers in LightGBM 4.7"

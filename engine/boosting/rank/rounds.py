@@ -16,11 +16,13 @@ from engine import process
 from engine.boosting import checkpoint
 from engine.boosting.council.decisions import DISTINCT, ROUND, Decisions, RoundScores, Verdict
 from engine.boosting.council.link import Council
+from engine.boosting.exact.text import predicted
 from engine.boosting.native import lightgbm
 from engine.boosting.params.shared import without_network
+from engine.boosting.rank.exactly import Exactly
 from engine.boosting.rank.network import parameters
 from engine.boosting.rank.stock import Part
-from engine.boosting.rank.trees import adder, iterations
+from engine.boosting.rank.trees import Add, adder, iterations
 from engine.boosting.work import Boosted, Work
 
 WORKER = 150 * 2**20
@@ -62,6 +64,9 @@ class Rounds:
         self._learning = self.work.goal.learning
         base = self._learning.base
         self._base = iterations(base) if base else 0
+        classes, places = self._learning.classes, self.work.places
+        exact = self._learning.reproducible
+        self._exactly = Exactly(self.params, places, self.council, classes) if exact else None
 
     def run(self) -> Boosted:
         """Boost; all ranks return the same.
@@ -97,6 +102,15 @@ class Rounds:
         # First, as compiling it takes memory that the rows need afterwards.
         add = adder(model, self._base, self._room()) if model is not None else None
         part = self.train(subset)
+        if self._exactly is not None:
+            booster = self._exactly.booster(part, self.valid, self._data, add, model)
+        else:
+            booster = self._plain(part, add, model)
+        if self._data is not None:
+            booster.add_valid(self._data, "valid")
+        return booster
+
+    def _plain(self, part: Part, add: Add | None, model: str | None) -> Any:
         data = part.dataset(self.params)
         part.start(data, add)
         self.valid.start(self._data, add)
@@ -105,8 +119,6 @@ class Rounds:
             before = lightgbm().Booster(model_str=model)
             basic = lightgbm().basic
             basic._safe_call(basic._LIB.LGBM_BoosterMerge(booster._handle, before._handle))
-        if self._data is not None:
-            booster.add_valid(self._data, "valid")
         return booster
 
     def _room(self) -> int | None:
@@ -135,6 +147,8 @@ class Rounds:
         found = None
         if self._data is not None:
             measure, p = self.work.goal.measure, _predictions(booster)
+            if self._exactly is not None:
+                p = predicted(p, str(self.params["objective"]))
             found = measure.of(self._y, p, self._query, limit=DISTINCT)
         verdict: Verdict = self.council.say(ROUND, RoundScores(number, found))
         if verdict.metrics:

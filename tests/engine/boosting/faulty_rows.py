@@ -5,6 +5,7 @@ A module beside the tests, because ranks must be able to import what their sourc
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -41,3 +42,12 @@ def _late(fields: dict[str, Any]) -> Late:
         return Late(**fields)
     time.sleep(3600)
     raise AssertionError("somebody should have ended this process")
+
+
+def _rank() -> int:
+    """Return the rank whose process unpickles us; only its own frame knows."""
+    frame = sys._getframe()
+    while "work" not in frame.f_locals:
+        assert frame.f_back is not None
+        frame = frame.f_back
+    return int(frame.f_locals["work"].rank)

@@ -89,10 +89,9 @@ def _line(text: str, start: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(start))
 
 
-def test_constraints_go_with_it() -> None:
-    rows, groups = drawn("regression"), [[0, 1, 2], [3, 4, 5]]
-    more = {"monotone_constraints": [1, 0, 0, 0, 0, -1], "interaction_constraints": groups}
-    params = params_of("regression", **more)
+def test_monotone_features_go_with_it() -> None:
+    rows = drawn("regression")
+    params = params_of("regression", monotone_constraints=[1, 0, 0, 0, 0, -1])
     assert trained(rows, params, (), 5) == trained(rows, params, (700, 1900), 5)
     assert trained(rows, params, (), 5) != trained(rows, params_of("regression"), (), 5)
 

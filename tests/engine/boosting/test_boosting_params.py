@@ -216,6 +216,7 @@ BAGS = {"bagging_fraction": 0.5, "bagging_freq": 1}
             "params.monotone_constraints_method",
         ),
         (asked({"use_quantized_grad": True}), "params.use_quantized_grad"),
+        (asked({}, interactions=((0, 1), (2,))), "train.interactions"),
     ],
 )
 def test_what_does_not_go_together_is_refused(wrong: Asked, where: str) -> None:
@@ -240,6 +241,7 @@ def test_what_does_not_go_together_is_refused(wrong: Asked, where: str) -> None:
         asked({"mc_method": "advanced"}, ranks=1, monotone=(1, 0)),
         asked({"mc_method": "advanced"}, ranks=2, monotone=(0, 0)),
         asked({"use_quantized_grad": True}, ranks=1),
+        asked({}, ranks=1, interactions=((0, 1),)),
     ],
 )
 def test_what_goes_together(right: Asked) -> None:
@@ -261,6 +263,7 @@ def test_what_goes_together(right: Asked) -> None:
         ({"mc_method": "advanced"}, {"monotone": (1, 0)}, "basic"),
         ({"sigmoid": 2.0}, {}, "sigmoid"),
         ({}, {"refit": 0.9, "base": "tree"}, "fitting leaves"),
+        ({}, {"interactions": ((0, 1),)}, "interactions"),
     ],
 )
 def test_what_cannot_be_reproducible(

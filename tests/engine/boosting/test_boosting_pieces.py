@@ -9,42 +9,7 @@ from hypothesis import strategies as st
 from engine.boosting.checkpoint import Checkpoint, read, write
 from engine.boosting.council.silence import LONGEST_STEP, Silence
 from engine.boosting.council.stopping import Stopping
-from engine.boosting.gang.shards import shards
-from engine.boosting.source import ShardPart
-from engine.errors import ContractRefused, ModelError
-from engine.plan import Partition
-
-
-def _parts(rows: list[tuple[int, int]]) -> list[ShardPart]:
-    return [ShardPart(Partition(i, (), a + b, 0, 0, 0), a, b) for i, (a, b) in enumerate(rows)]
-
-
-counts = st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 300)), min_size=1, max_size=40)
-
-
-@given(counts, st.integers(1, 8))
-def test_shards_are_runs_of_all_parts_and_each_can_train(
-    rows: list[tuple[int, int]], workers: int
-) -> None:
-    parts = _parts(rows)
-    trainable = sum(part.train > 0 for part in parts)
-    if not trainable:
-        with pytest.raises(ContractRefused, match="no training rows"):
-            shards(parts, workers)
-        return
-    cut = shards(parts, workers)
-    for name, rows_of in (("train", lambda p: p.train), ("valid", lambda p: p.valid)):
-        read = [one for shard in cut for one in shard if one.part == name]
-        filled = [part for part in parts if rows_of(part)]
-        assert [one.partition for one in read] == [part.partition for part in filled]
-        assert [(one.start, one.stop) for one in read] == [(0, rows_of(part)) for part in filled]
-    assert all(any(one.part == "train" for one in shard) for shard in cut)
-    assert len(cut) == min(workers, trainable)
-
-
-def test_shards_are_balanced_by_rows() -> None:
-    cut = shards(_parts([(100, 0)] * 5 + [(10, 0)] * 50), 2)
-    assert [sum(one.stop - one.start for one in shard) for shard in cut] == [500, 500]
+from engine.errors import ModelError
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.integers(1, 10), st.booleans())

@@ -82,10 +82,11 @@ def test_a_fault_while_loading(client: Client, fault: str, at: int, tmp_path: Pa
     client.wait_for_workers(2, timeout=30)
 
 
-def test_a_rank_that_never_joins(client: Client, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_never_joins(client: Client, rank: int, tmp_path: Path) -> None:
     heard = Heard()
     soon = replace(FAST, answer=12)
-    found = train(client, Late(folder=tmp_path), heard, timeouts=soon)
+    found = train(client, Late(folder=tmp_path, at=rank), heard, timeouts=soon)
     assert (found.rounds, found.restarts) == (40, 1)
 
 

@@ -43,7 +43,7 @@ Check = Callable[[Any], None]
 
 
 def checks() -> Iterator[Any]:
-    few: dict[str, Any] = {"n_estimators": 5, "n_jobs": 1}
+    few: dict[str, Any] = {"n_estimators": 20, "n_jobs": 1}
     for estimator in (LGBMClassifier(**few), LGBMRegressor(**few)):
         made = estimator_checks_generator(estimator, expected_failed_checks=SKIPPED, mark="skip")
         for number, (one, check) in enumerate(made):
@@ -53,6 +53,6 @@ def checks() -> Iterator[Any]:
             yield pytest.param(one, check, marks=marks, id=identity)
 
 
-@pytest.mark.parametrize(("estimator", "check"), checks())
+@pytest.mark.parametrize(("estimator", "check"), list(checks()))
 def test_a_check_of_scikit_learn_holds(estimator: Any, check: Check) -> None:
     check(estimator)
