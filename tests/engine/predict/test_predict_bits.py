@@ -100,7 +100,7 @@ def test_trained_models_give_the_bits_of_lightgbm(name: str) -> None:
 def kernel(text: str, x: np.ndarray) -> np.ndarray:
     """Score without the comparison that a predictor makes."""
     forest = parse(text)
-    out = np.empty((len(x), forest.outputs))
+    out = np.zeros((len(x), forest.outputs))
     score(x, *lay_out(forest), out)
     return out
 

@@ -117,7 +117,7 @@ def test_random_damage_never_crashes(model: str, cells: np.ndarray, data: st.Dat
         forest = parse(model[:at] + put + model[at + width :])
     except ModelError:
         return
-    out = np.full((len(cells), forest.outputs), np.nan)
+    out = np.zeros((len(cells), forest.outputs))
     if forest.features == cells.shape[1]:
         score(cells, *lay_out(forest), out)
         assert np.isfinite(out).all()
