@@ -123,6 +123,7 @@ def raw(bundle: Bundle, rows: pl.DataFrame) -> np.ndarray:
     return np.asarray(booster.predict(x))
 
 
+@pytest.mark.long
 def test_a_multiclass_job(tmp_path: Path) -> None:
     result, bundle, out = run(write(tmp_path, MULTICLASS))
     assert bundle.classes == ("ash", "elm", "oak") and bundle.objective == "multiclass"
@@ -144,6 +145,7 @@ def test_a_ranking_job(tmp_path: Path) -> None:
     np.testing.assert_allclose(out["prediction"].to_numpy(), raw(bundle, out), atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_poisson_job_with_weights(tmp_path: Path) -> None:
     result, bundle, out = run(write(tmp_path, POISSON))
     test, guess = result.metrics["test"], result.metrics["baseline_test"]
@@ -157,6 +159,7 @@ def test_a_poisson_job_with_weights(tmp_path: Path) -> None:
     np.testing.assert_allclose(out["prediction"].to_numpy(), raw(bundle, out), rtol=1e-6)
 
 
+@pytest.mark.long
 def test_training_goes_on_from_a_model_on_new_rows(tmp_path: Path) -> None:
     split = 'split = { by = "random", valid = 0.2, test = 0.2 }'
     train = f'task = "multiclass"\ntarget = "kind"\n{split}\n'

@@ -55,6 +55,7 @@ def test_without_it_the_texts_differ(client: Client) -> None:
     assert one.model != two.model
 
 
+@pytest.mark.long
 def test_subsets_and_early_stopping(client: Client) -> None:
     source = Drawn(task="regression", rows=800, valid=300)
     changes: dict[str, Any] = {"subsets": 2, "subset_rounds": 2, "rounds": 60, "early_stopping": 3}
