@@ -25,6 +25,11 @@ Source: ``kMaxPosition`` in LightGBM's ``rank_objective.hpp``, above which it st
 _WHERE = "train.query"
 
 
+def starts_of(query: Hashes) -> npt.NDArray[np.int64]:
+    """Return the rows at which a query begins that is not that of the row before, from row 0."""
+    return np.flatnonzero(np.append(len(query) > 0, query[1:] != query[:-1]))
+
+
 @dataclass(frozen=True)
 class Runs:
     """Runs of rows of one query, among the rows of one part of a partition.
@@ -46,7 +51,7 @@ class Runs:
         """Return the runs of rows, given the query of each, shape (rows,)."""
         if not len(query):
             return cls()
-        starts = np.flatnonzero(np.r_[True, query[1:] != query[:-1]])
+        starts = starts_of(query)
         rows = np.diff(np.r_[starts, len(query)])
         return cls(query[starts], int(rows[0]), int(rows[-1]), int(rows.max()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,14 @@ class RoundEvent:
     peak_memory: int = 0
     seconds: float = 0.0
     reason: str = ""
+
+    @classmethod
+    def heard(cls, event: Mapping[str, Any], rank: int, rounds: int) -> RoundEvent:
+        """Return what a rank has said, a line of its output (`engine.boosting.voice`)."""
+        said = {name: event[name] for name in ("metrics", "rows", "round") if name in event}
+        peak, seconds = event["peak"], event["seconds"]
+        told = {"rank": rank, "round": 0, "rounds": rounds} | said
+        return cls(kind=event["kind"], peak_memory=peak, seconds=seconds, **told)
 
 
 @dataclass(frozen=True)

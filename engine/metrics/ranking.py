@@ -12,8 +12,9 @@ import numpy.typing as npt
 from engine.errors import MillraceError
 from engine.exact import ExactSum
 from engine.metrics.histogram import refuse_missing
-from engine.metrics.relevance import RankMetrics, starts_of
+from engine.metrics.relevance import RankMetrics
 from engine.metrics.scores import mean
+from engine.queries import starts_of
 
 Vector = npt.NDArray[np.floating]
 

@@ -124,8 +124,3 @@ class _Order:
 def _share(of: Floats, best: Floats) -> Floats:
     """Return a part of the best that there can be; 1 where nothing can be reached."""
     return np.divide(of, best, out=np.ones_like(of), where=best > 0)
-
-
-def starts_of(query: npt.NDArray[np.uint64]) -> Ints:
-    """Return the rows at which a query begins that is not that of the row before, from row 0."""
-    return np.flatnonzero(np.append(len(query) > 0, query[1:] != query[:-1]))

@@ -13,15 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import process
-from engine.boosting.bins.reference import Sample, make_bins
 from engine.boosting.events import Fitted, RoundEvent
 from engine.boosting.gang.child import Ending, Event, Wish, watch
-from engine.boosting.gang.goal import goal_of
+from engine.boosting.gang.goal import bins_for, goal_of
 from engine.boosting.gang.shards import shards
 from engine.boosting.learning import Conduct, Learning
 from engine.boosting.source import RowSource, ShardPart
 from engine.boosting.work import Place, Work
-from engine.errors import MillraceError, RankLost, SpecError
+from engine.errors import MillraceError, RankLost
 
 HOST = "127.0.0.1"
 
@@ -78,9 +77,6 @@ def _work(
     """Return what the rank is told, its place apart."""
     shard = shards(parts, 1)[0]
     goal = goal_of(source, parts, learning, threads)
-    if sample.ndim != 2 or sample.shape[1] != len(source.features) or not len(sample):
-        what = f"the sample has shape {sample.shape}, not (rows, {len(source.features)})"
-        raise SpecError(what, where="train.sample_rows", hint="draw at least one row")
     return Work(
         rank=0,
         places=(),
@@ -88,7 +84,7 @@ def _work(
         goal=goal,
         source=pickle.dumps(source),
         shard=shard,
-        bins=make_bins(Sample(sample, goal.params), threads),
+        bins=bins_for(goal, source, sample, threads),
         sample_rows=len(sample),
         conduct=conduct,
         threads=threads,
@@ -98,18 +94,7 @@ def _work(
 def _heard(learning: Learning, progress: Progress) -> Callable[[Event], None]:
     def hear(event: Event) -> None:
         if event["kind"] in ("loading", "round"):
-            progress(
-                RoundEvent(
-                    event["kind"],
-                    0,
-                    event.get("round", 0),
-                    learning.rounds,
-                    metrics=event.get("metrics", {}),
-                    rows=event.get("rows", 0),
-                    peak_memory=event["peak"],
-                    seconds=event["seconds"],
-                )
-            )
+            progress(RoundEvent.heard(event, 0, learning.rounds))
 
     return hear
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
+from engine.boosting.bins.reference import Sample, make_bins
 from engine.boosting.learning import Learning
 from engine.boosting.params.followed import metric_for
 from engine.boosting.params.given import checked
@@ -42,3 +46,22 @@ def goal_of(
     refuse_clashes(Asked(own, learning, ranks, source.vectors))
     shared = common(own, learning, source.categorical, threads, len(source.features))
     return Goal(learning, shared, measure, metric, valid > 0)
+
+
+def bins_for(goal: Goal, source: RowSource, sample: npt.NDArray[np.float32], threads: int) -> bytes:
+    """Return the bins that all ranks share.
+
+    Args:
+        goal: Its parameters decide the bins.
+        source: Says how many features there are.
+        sample: Shape (rows, features) float32: training rows that the bins are made from.
+        threads: To make them with.
+
+    Raises:
+        SpecError: The sample has no rows, or other features.
+        TrainingFailed: LightGBM refuses the parameters or the sample.
+    """
+    if sample.ndim != 2 or sample.shape[1] != len(source.features) or not len(sample):
+        what = f"the sample has shape {sample.shape}, not (rows, {len(source.features)})"
+        raise SpecError(what, where="train.sample_rows", hint="draw at least one row")
+    return make_bins(Sample(sample, goal.params), threads)

@@ -60,18 +60,7 @@ class Hearing:
             self._pass_on(rank, event)
 
     def _pass_on(self, rank: int, event: dict[str, Any]) -> None:
-        said = {name: event[name] for name in ("metrics", "rows") if name in event}
-        self.progress(
-            RoundEvent(
-                kind=event["kind"],
-                rank=rank,
-                round=event.get("round", 0),
-                rounds=self.rounds,
-                peak_memory=event["peak"],
-                seconds=event["seconds"],
-                **said,
-            )
-        )
+        self.progress(RoundEvent.heard(event, rank, self.rounds))
 
     def silent(self, limit: float) -> list[int]:
         """Return the ranks whose workers were heard, but not for so many seconds; look often."""

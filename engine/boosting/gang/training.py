@@ -19,18 +19,16 @@ import numpy as np
 import numpy.typing as npt
 from distributed import Client
 
-from engine.boosting.bins.reference import Sample, make_bins
 from engine.boosting.events import Fitted, RoundEvent
 from engine.boosting.gang.attempts import Attempts
 from engine.boosting.gang.calls import answers
-from engine.boosting.gang.goal import goal_of
+from engine.boosting.gang.goal import bins_for, goal_of
 from engine.boosting.gang.orders import Orders, fingerprint, training_key
 from engine.boosting.gang.saved import Saved
 from engine.boosting.gang.scratch import leave_behind
 from engine.boosting.gang.shards import shards
 from engine.boosting.learning import Conduct, Learning
 from engine.boosting.source import RowSource, ShardPart
-from engine.errors import SpecError
 
 if TYPE_CHECKING:
     from cluster.resources import Resources
@@ -80,10 +78,7 @@ def fit(
     """
     ranks = len(shards(parts, resources.workers))
     goal = goal_of(source, parts, learning, resources.threads, ranks)
-    if sample.ndim != 2 or sample.shape[1] != len(source.features) or not len(sample):
-        what = f"the sample has shape {sample.shape}, not (rows, {len(source.features)})"
-        raise SpecError(what, where="train.sample_rows", hint="draw at least one row")
-    bins, packed = make_bins(Sample(sample, goal.params), resources.cores), pickle.dumps(source)
+    bins, packed = bins_for(goal, source, sample, resources.cores), pickle.dumps(source)
     name = fingerprint(bins, packed)
     orders = Orders(goal, conduct, packed, bins, len(sample), resources.threads, name)
     saved = Saved(conduct.checkpoint, training_key(goal, bins, source.features, parts))

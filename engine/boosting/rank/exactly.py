@@ -21,6 +21,7 @@ from engine.boosting.rank.stock import Part
 from engine.boosting.rank.trees import Add
 from engine.boosting.work import Place
 from engine.errors import ContractRefused
+from engine.queries import starts_of
 
 
 @dataclass
@@ -89,7 +90,7 @@ class Exactly:
 def _share(part: Part, params: dict[str, Any]) -> Share:
     y, queries = part.vector("y"), None
     if part.has("query"):
-        queries = Queries(y, np.array([0, *_bounds(part), part.rows], np.int64), params)
+        queries = Queries(y, np.append(starts_of(part.vector("query")), part.rows), params)
     weight = part.vector("weight") if part.has("weight") else None
     return Share(part.dataset(params), y, weight, queries)
 
@@ -102,18 +103,14 @@ def _set(data: Any, rows: int, start: tuple[float, ...]) -> None:
         data.init_score = None
 
 
-def _bounds(part: Part) -> Any:
-    """Return where queries begin, but for the first."""
-    return np.flatnonzero(np.diff(part.vector("query"))) + 1
-
-
 def _halves(part: Part) -> list[Part]:
     """Return the rows in two parts; a query stays whole.
 
     Raises:
         ContractRefused: There is but one query, or one row.
     """
-    cuts = _bounds(part) if part.has("query") else np.arange(1, part.rows)
+    query = part.has("query")
+    cuts = starts_of(part.vector("query"))[1:] if query else np.arange(1, part.rows)
     if not len(cuts):
         what = "a reproducible training needs two rows or queries at least"
         raise ContractRefused(what, where="train", hint="or reproducible = false")

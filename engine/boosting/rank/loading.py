@@ -92,10 +92,12 @@ class Blocks:
             InputChanged: A partition has other rows than were counted.
             MillraceError: What the source raised.
         """
-        missing = [portion for portion in shard if not self.of(portion).there]
+        missing = []
         for portion in shard:
-            if portion not in missing:
+            if self.of(portion).there:
                 progress(portion.stop - portion.start)
+            else:
+                missing.append(portion)
         for number, (portion, rows) in enumerate(_read_ahead(source, missing)):
             if not number:
                 self._check(rows)

@@ -14,6 +14,7 @@ from engine.boosting.council.labels import LabelCounts
 from engine.boosting.rank.loading import Blocks
 from engine.boosting.rank.trees import Add
 from engine.boosting.source import Portion
+from engine.queries import starts_of
 
 Array = npt.NDArray[Any]
 
@@ -121,5 +122,4 @@ class Part:
 
 def _runs(query: Array) -> Array:
     """Return the numbers of rows of the queries, in order."""
-    starts = np.flatnonzero(np.diff(query)) + 1
-    return np.diff([0, *starts, len(query)])
+    return np.diff(np.append(starts_of(query), len(query)))
