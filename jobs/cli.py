@@ -6,7 +6,6 @@ so that ``millrace --help`` is there at once.
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -202,13 +201,13 @@ def status(run: str, as_json: bool, store: Path) -> None:
 
 
 def _run(job: Job, store: Path) -> Result:
-    # A stop from outside cleans up as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     from jobs.progress import watching
     from jobs.run import run_job
+    from jobs.stopping import Stop
 
-    with watching() as reporter:
-        return run_job(job, store, reporter)
+    stop = Stop()
+    with stop.listening(), watching() as reporter:
+        return run_job(job, store, reporter, stop)
 
 
 def _plan(job: Path, as_json: bool) -> None:

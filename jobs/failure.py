@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cluster.errors import ClusterError
-from engine.errors import MillraceError, SpecError
+from engine.errors import Cancelled, MillraceError, SpecError
 
 CANCELLED = 130
 """128 + SIGINT, as shells have it."""
@@ -17,6 +17,8 @@ def failure(error: BaseException) -> tuple[str, int]:
     """
     if isinstance(error, ClusterError):
         error = SpecError(error.what, where="[cluster]", hint=error.hint)
+    if isinstance(error, Cancelled):
+        return str(error), CANCELLED
     if isinstance(error, MillraceError):
         return f"error: {error}", error.exit_code
     if isinstance(error, KeyboardInterrupt):

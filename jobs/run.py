@@ -28,19 +28,22 @@ from jobs.scoring import score
 from jobs.sorting import sort_rows
 from jobs.spec import Job
 from jobs.state import Entry, State
+from jobs.stopping import Stop, Stopping
 
 __all__ = ["Result", "plan_job", "run_job"]
 
 
-def run_job(job: Job, store: Path, reporter: Reporter) -> Result:
+def run_job(job: Job, store: Path, reporter: Reporter, stop: Stop | None = None) -> Result:
     """Run all sections of a job in the foreground.
 
     Args:
         job: The job.
         store: Folder of the run folders.
         reporter: Hears what happens.
+        stop: The wish to end, looked at where work can be ended without a loss.
 
     Raises:
+        Cancelled: The wish was uttered.
         PlanRefused: A step does not fit the memory of a worker; nothing was started.
         MillraceError: A section failed; what was finished is kept and a rerun goes on from there.
     """
@@ -48,14 +51,15 @@ def run_job(job: Job, store: Path, reporter: Reporter) -> Result:
     planned.plan.check()
     run = create_run(store, job.to_dict())
     run.write_plan(planned.to_dict())
-    told = Together([reporter, EventLog(run.events)])
+    stop = stop or Stop()
+    told = Together([reporter, EventLog(run.events), Stopping(stop)])
     for note in dict.fromkeys(note for step in planned.plan.steps for note in step.notes):
         told.warning(note)
     with ExitStack() as stack:
         stack.enter_context(run.beating())
         progress = stack.enter_context(_recorded(run))
         session = cache(lambda: stack.enter_context(connect(job.cluster)))
-        context = steps.Context(planned, session, told, run.path, progress.commit)
+        context = steps.Context(planned, session, told, run.path, progress.commit, stop)
         return _sections(run, context)
 
 

@@ -25,6 +25,7 @@ from jobs import boosting
 from jobs.events import Reporter
 from jobs.fingerprint import checkpoint_digest, training_digest, versions
 from jobs.planning import Planned
+from jobs.stopping import Stop
 from jobs.work.training import Training
 
 
@@ -38,6 +39,7 @@ class Context:
         reporter: Hears what happens.
         folder: The run folder.
         committing: Marks the run as committing while a ``with`` body runs.
+        stop: The wish to end the run.
         measured: Highest bytes of a worker by step, its child processes included.
     """
 
@@ -46,6 +48,7 @@ class Context:
     reporter: Reporter
     folder: Path
     committing: Callable[[], AbstractContextManager[None]]
+    stop: Stop
     measured: dict[str, int] = field(default_factory=dict)
 
     def start(self, step: str, rows: int) -> None:
@@ -126,6 +129,7 @@ def _fit(context: Context, training: Training, prepared: Prepared) -> Fitted:
             training.spec, planned.job.cluster, session.resources, _checkpoint(context, training)
         ),
         progress=boosting.teller(context.reporter),
+        cancel=context.stop,
     )
     context.measured["train"] = max(fitted.peak_memory, default=0)
     told = {name: getattr(fitted, name) for name in ("rounds", "best_round", "stopped", "restarts")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -289,8 +290,8 @@ def test_a_run_from_end_to_end(millrace: Millrace, table: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_stopped(millrace: Millrace, table: Path, number: signal.Signals) -> None:
-    Path("job.toml").write_text(toml(table, "1000000"))
+def test_a_run_that_is_drained(millrace: Millrace, table: Path, number: signal.Signals) -> None:
+    Path("job.toml").write_text(toml(table, "1000000, learning_rate = 1e-6"))  # does not end
     process = running("run", "job.toml")
     assert process.stderr is not None
     while "round" not in process.stderr.readline():
@@ -298,5 +299,24 @@ def test_a_run_that_is_stopped(millrace: Millrace, table: Path, number: signal.S
     process.send_signal(number)
     _, messages = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert "Traceback" not in messages and messages.endswith("cancelled\n")
+    assert messages.startswith("stopping after the work that is under way")
+    assert re.search(r"\ntraining was cancelled after round \d+\n  .*checkpoint", messages), (
+        messages
+    )
+    assert "Traceback" not in messages and "CANCELLED" in millrace("status").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_a_run_that_is_stopped_at_once(millrace: Millrace, table: Path) -> None:
+    Path("job.toml").write_text(toml(table, "1000000"))
+    process = running("run", "job.toml")
+    assert process.stderr is not None
+    while "prepare" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert "once more to stop" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 130 and "Traceback" not in messages
     assert "CANCELLED" in millrace("status").stdout
