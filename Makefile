@@ -23,7 +23,7 @@ FIND_PYTHON = for python in $(or $(PYTHON),python3.11 python3 python3.12 python3
 	echo "millrace needs Python 3.11 or newer with its venv module (Debian: python3-venv)" >&2; \
 	exit 1; fi
 
-.PHONY: help demo test test-long check lint format bench bench-train bench-train-memory bench-train-larger bench-train-stopping bench-train-published bench-train-faults bench-train-same bench-score bench-profile bench-contract bench-features lock clean
+.PHONY: help demo test cover test-long check lint format bench bench-train bench-train-memory bench-train-larger bench-train-stopping bench-train-published bench-train-faults bench-train-same bench-score bench-profile bench-contract bench-features lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -32,11 +32,15 @@ demo: $(VENV)/.runtime ## Generate the demo's data, train on it, score it
 	$(BIN)/python examples/demo/generate.py
 	$(BIN)/millrace run examples/demo/job.toml
 
-test: $(VENV)/.dev ## Run the tests with branch coverage, two at a time; ARGS='-k NAME' chooses
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= -m "not long and not alone" $(ARGS)
-	$(BIN)/python -m pytest --cov --cov-append --cov-report=term -m "alone and not long" $(ARGS)
+test: $(VENV)/.dev ## Run the tests, two at a time; ARGS='-k NAME' chooses
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not alone" $(ARGS)
+	$(BIN)/python -m pytest -m "alone and not long" $(ARGS)
 
-test-long: $(VENV)/.dev ## Run the tests that take minutes: giant row groups, 10,000 columns
+cover: $(VENV)/.dev ## Run all tests with branch coverage, in worker processes too
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= -m "not alone" $(ARGS)
+	$(BIN)/python -m pytest --cov --cov-append --cov-report=term -m "alone" $(ARGS)
+
+test-long: $(VENV)/.dev ## Run the tests that take long: giant row groups, cut networks, more faults
 	$(BIN)/python -m pytest -m long $(ARGS)
 
 check: lint test ## Everything that must hold before a commit

@@ -42,6 +42,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "predictions").iterdir()}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.real_data
 def test_flights_of_february(data_dir: Path, tmp_path: Path) -> None:

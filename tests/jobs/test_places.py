@@ -103,11 +103,14 @@ def local_table(folder: Path, ending: str) -> None:
         )
 
 
+ENDINGS = ["parquet", pytest.param("csv.gz", marks=pytest.mark.long)]
+
+
 def parts(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "out").iterdir())}
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv.gz"])
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_a_job_on_s3_is_bit_for_bit_the_one_on_local_files(
     tmp_path: Path, bucket: Bucket, cluster: None, ending: str
 ) -> None:
@@ -137,7 +140,7 @@ def test_a_job_on_s3_is_bit_for_bit_the_one_on_local_files(
     assert all(one["etag"] and one["path"].startswith("s3://") for one in listed)
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv.gz"])
+@pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("act", ["overwritten", "deleted"])
 def test_an_object_that_changes_after_the_plan_ends_the_job(
     tmp_path: Path, bucket: Bucket, cluster: None, act: str, ending: str

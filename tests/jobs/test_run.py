@@ -205,6 +205,7 @@ def _kill_a_worker(pid: int) -> None:
     workers[-1].kill()
 
 
+@pytest.mark.long
 def test_a_pinned_version_scores_also_when_the_job_trains_another(
     done: tuple[Path, Result], tmp_path: Path
 ) -> None:

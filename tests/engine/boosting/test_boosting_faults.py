@@ -49,6 +49,10 @@ def train(client: Client, source: Drawn, **changes: Any) -> Fitted:
     )  # fmt: skip
 
 
+RANKS = [pytest.param(1, id="rank 0"), pytest.param(4, id="rank 1", marks=pytest.mark.long)]
+"""A partition of each rank: it is there that the fault strikes."""
+
+
 def worker_pids(client: Client) -> set[int]:
     return set(client.run(os.getpid).values())
 
@@ -56,11 +60,11 @@ def worker_pids(client: Client) -> set[int]:
 @pytest.mark.parametrize(
     ("fault", "at", "said"),
     [
-        ("kill", 1, "SIGKILL"),
+        pytest.param("kill", 1, "SIGKILL", marks=pytest.mark.long),
         ("kill", 4, "SIGKILL"),
         ("abort", 4, "SIGABRT"),
         ("stop", 1, "frozen: no sign of life for 3 s"),
-        ("stop", 4, "frozen: no sign of life for 3 s"),
+        pytest.param("stop", 4, "frozen: no sign of life for 3 s", marks=pytest.mark.long),
     ],
 )
 def test_a_rank_that_dies_or_freezes(client: Client, fault: str, at: int, said: str) -> None:
@@ -91,21 +95,21 @@ def test_a_rank_that_is_killed_while_it_boosts(client: Client) -> None:
     assert train(client, Drawn(), rounds=2).rounds == 2, "the cluster can train again"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_a_rank_over_its_memory_bound(client: Client, workers: int) -> None:
     bound = 400 * 2**20  # worker and rank take about 250 MiB, the fault 400 MiB more
     with pytest.raises(RankLost, match=r"held \d{3} MiB, their bound is 400 MiB"):
         train(client, Drawn(fault="memory", at=4), memory=bound, workers=workers)
 
 
-@pytest.mark.parametrize("at", [1, 4], ids=["rank 0", "rank 1"])
+@pytest.mark.parametrize("at", RANKS)
 def test_a_killed_dask_worker(client: Client, at: int) -> None:
     with pytest.raises(RankLost, match=f"rank {at // 3} on"):
         train(client, Drawn(fault="kill worker", at=at))
     client.wait_for_workers(2, timeout=30)
 
 
-@pytest.mark.parametrize("at", [1, 4], ids=["rank 0", "rank 1"])
+@pytest.mark.parametrize("at", RANKS)
 def test_a_frozen_dask_worker(client: Client, at: int, tmp_path: Path) -> None:
     """Its child goes on, but nobody hears it and nobody guards its memory."""
     source = Drawn(fault="stop worker", at=at, folder=tmp_path)

@@ -83,7 +83,7 @@ def in_memory(source: Drawn, rounds: int) -> Any:
     return lightgbm().train(params, data, rounds)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long), 3])
 def test_as_good_as_lightgbm_in_memory(client: Client, workers: int) -> None:
     source = Drawn()
     fitted = train(client, source, workers)
@@ -213,8 +213,8 @@ def test_progress_and_checkpoint(client: Client, tmp_path: Path) -> None:
     ("fault", "workers", "kind", "said"),
     [
         ("nan", 2, ContractRefused, "3 labels are missing"),
-        ("nan", 1, ContractRefused, "3 labels are missing"),
-        ("error", 2, InputError, "the file is damaged"),
+        pytest.param("nan", 1, ContractRefused, "3 labels are missing", marks=pytest.mark.long),
+        pytest.param("error", 2, InputError, "the file is damaged", marks=pytest.mark.long),
         ("error", 1, InputError, "the file is damaged"),
         ("bug", 2, TrainingFailed, "KeyError"),
         ("shrunk", 2, InputChanged, "were counted before"),

@@ -109,6 +109,7 @@ def train(client: Client, tell: Any, **changes: Any) -> Fitted:
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_ways_that_are_closed_and_links_that_are_cut(client: Client) -> None:
     """In one test, because the hosts take long to make."""
     found = train(client, lambda event: None, network=NETWORK, ports=(12400, 12409))

@@ -49,6 +49,7 @@ def test_the_same_text_on_one_two_and_three_workers(client: Client) -> None:
     assert losses[0][-1] == pytest.approx(loss, abs=1e-9)
 
 
+@pytest.mark.long
 def test_without_it_the_texts_differ(client: Client) -> None:
     # Should they ever be equal, `reproducible` costs more than it gives: look again.
     one, two = (train(client, Drawn(), workers, reproducible=False) for workers in (1, 2))

@@ -68,7 +68,10 @@ def kill_a_rank() -> None:
     os.kill(rank_processes()[0].pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("fault", "at"), [("abort", 4), ("kill worker", 1), ("stop worker", 1)])
+@pytest.mark.parametrize(
+    ("fault", "at"),
+    [("abort", 4), ("kill worker", 1), pytest.param("stop worker", 1, marks=pytest.mark.long)],
+)
 def test_a_fault_while_loading(client: Client, fault: str, at: int, tmp_path: Path) -> None:
     heard = Heard()
     try:
@@ -82,7 +85,7 @@ def test_a_fault_while_loading(client: Client, fault: str, at: int, tmp_path: Pa
     client.wait_for_workers(2, timeout=30)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.long), 1])
 def test_a_rank_that_never_joins(client: Client, rank: int, tmp_path: Path) -> None:
     heard = Heard()
     soon = replace(FAST, answer=12)

@@ -61,6 +61,7 @@ def test_a_dask_frame_is_trained_on_by_all_workers(client: Client, tmp_path: Pat
     assert predicted.dtype == found.dtype
 
 
+@pytest.mark.long
 def test_the_model_is_about_that_of_one_rank(client: Client) -> None:
     rows = only("value")[["a", "b", "flag", "value"]]
     many = LGBMRegressor(**FEW).fit(lazy(rows), "value")
@@ -82,6 +83,7 @@ def test_rows_in_memory_are_trained_on_a_client_that_is_given(client: Client) ->
     assert model.score(x, y) > 0.3
 
 
+@pytest.mark.long
 def test_labels_may_be_a_series_of_the_same_partitions(client: Client) -> None:
     frame = lazy(only("yes", "w"))
     apart = LGBMClassifier(**FEW).fit(frame[["a", "b"]], frame["yes"])

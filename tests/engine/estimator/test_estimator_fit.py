@@ -139,6 +139,7 @@ def test_early_stopping_keeps_the_best_round() -> None:
     assert min(rmse) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.long
 def test_group_sizes_and_query_ids_are_the_same() -> None:
     rows = only("relevance", "query")
     x, y = rows[["a", "b"]], rows["relevance"]
@@ -168,6 +169,7 @@ def test_queries_that_cannot_be_are_refused(arguments: dict[str, Any], what: str
         LGBMRanker().fit(rows[["a"]], rows["relevance"], **arguments)
 
 
+@pytest.mark.long
 def test_class_weights_are_weights_of_rows() -> None:
     rows = only("yes")
     x, y = rows[["a", "b"]], rows["yes"]
