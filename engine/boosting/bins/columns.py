@@ -80,9 +80,8 @@ class Column:
         """
         values = np.full(256 if self.bits < 16 else 1 << 16, np.nan, np.float32)
         if self.bounds is None:
-            values[self.table[: self.limit + 1]] = np.arange(self.limit + 1, dtype=np.float32)
-            values[self.table[-3:]] = np.nan  # codes that have no bin, negative ones, missing ones
-            return values
+            values[self.table[: self.limit]] = np.arange(self.limit, dtype=np.float32)
+            return values  # codes from the limit on, negative and missing ones are in no set
         within = self.bounds.copy()
         # LightGBM reads what is as close to zero as the bounds around it as zero.
         within[(within < 0) & (within > -2 * ZERO)] = -2 * ZERO

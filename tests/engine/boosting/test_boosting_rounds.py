@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from boosting_rows import Drawn
 from rank_alone import RankAlone
@@ -129,6 +131,46 @@ def test_every_row_has_its_turn_once(kind: str, subsets: int, tmp_path: Path) ->
     source = one.source
     told = [source.read(p.partition, "train").y for p in source.parts(COUNT)]  # type: ignore[attr-defined]
     np.testing.assert_array_equal(labels, np.sort(np.concatenate(told)))
+
+
+@dataclass(frozen=True)
+class Crossing(Told):
+    """Queries of 7 rows, and every partition begins in the middle of one."""
+
+    def ids(self, index: int) -> npt.NDArray[np.uint64]:
+        trained = self.rows - self.valid
+        return (np.arange(trained, dtype=np.uint64) + np.uint64(index * trained)) // np.uint64(7)
+
+    def parts(self, count: int) -> list[ShardPart]:
+        ids = [self.ids(index) for index in range(count)]
+        heads = [0, *(int((mine == before[-1]).sum()) for before, mine in pairwise(ids))]
+        return [
+            replace(part, valid=0, train_head=head)
+            for part, head in zip(super().parts(count), heads, strict=True)
+        ]
+
+    def read(self, partition: Partition, part: str) -> Rows:
+        return replace(super().read(partition, part), query=self.ids(partition.index))
+
+
+@pytest.mark.parametrize("subsets", [1, 2, 3])
+def test_a_query_that_is_cut_by_partitions_stays_whole(subsets: int, tmp_path: Path) -> None:
+    source = Crossing(task="ranking", vectors=frozenset({"query"}))
+    parts, sample = source.parts(COUNT), source.sample(COUNT)
+    assert any(part.train_head for part in parts)
+    one = RankAlone(source, parts, sample, tmp_path, task="ranking", subsets=subsets)
+    blocks = one.blocks()
+    told = np.concatenate([source.ids(index) for index in range(COUNT)])
+    expected = dict(zip(*np.unique(told, return_counts=True), strict=True))
+    for subset in (*range(subsets), None):
+        queries = Part.of(blocks, one.shard, "train", subset).vector("query")
+        runs = np.flatnonzero(np.diff(queries, prepend=queries[0] + 1))
+        sizes = np.diff(runs, append=len(queries))
+        assert len(set(queries[runs])) == len(runs), "a query stands in two places"
+        assert all(
+            expected[query] == size for query, size in zip(queries[runs], sizes, strict=True)
+        )
+    assert len(queries) == len(told)
 
 
 def test_turns_come_close_to_all_rows_at_once(tmp_path: Path) -> None:
