@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine import arrow, atomic
+from engine import arrow
+from engine.commit import atomic
 from engine.errors import InputError, MillraceError, OutputRefused, SpecError, TaskFailed
 from engine.plan import TARGET_BYTES
 from engine.reserved import ROW

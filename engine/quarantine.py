@@ -7,14 +7,14 @@ from pathlib import Path
 
 import polars as pl
 
-from engine import atomic
+from engine.commit import atomic
 from engine.contract import COLUMN, REASON, RULE, TOLD, VALUE
+from engine.encoding import parquet_bytes
 from engine.errors import ContractRefused, MillraceError
 from engine.formats.format import Format
 from engine.plan import Partition
 from engine.position import positions
 from engine.reserved import ROW
-from engine.staging import parquet_bytes
 from engine.storage import InputFile
 
 HEAD = ("file", "place", "row", "column", "rule", "value", "reason")

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine import process, spilling
+from engine.commit import Encoded, PartRecord, Run, StagedFile
+from engine.encoding import encoded
 from engine.errors import MillraceError
 from engine.ledger import Ledger
-from engine.manifest import PartRecord
 from engine.order import comparable, first_unsorted
 from engine.plan import Partition
 from engine.reserved import ROW
@@ -30,7 +31,6 @@ from engine.sort_tasks import (
     rejected_file,
     spill_file,
 )
-from engine.staging import Run
 
 _READ_BACK = 2**14
 """Rows of a part that are looked at together."""
@@ -72,18 +72,19 @@ def merge(work: Merging, partition: Partition) -> pl.DataFrame:
         MillraceError: Rows were lost, doubled or changed, or are not in order.
     """
     record = work.done.get(partition.index) or _stage(work, partition)
-    path = work.run.folder.stage / record.data.name
+    (file,) = record.data
+    name = file.name
     rows = content = 0
     ends = [comparable(empty(work.types), work.by)]
-    for piece in _read_back(path, work.types):
+    for piece in _read_back(work.run, file, work.types):
         if (early := first_unsorted(piece, work.by)) is not None:
-            where = f"{path}, row {rows + early}"
+            where = f"{name}, row {rows + early}"
             raise MillraceError("This part is not sorted.", where=where, hint=REPORT)
         rows, content = rows + piece.height, content + content_of(piece)
         ends += [comparable(piece[[0, -1]], work.by)] if piece.height else []
     if not _as_spilled(work, partition, rows, content % WRAP):
         hint = "delete this one file and run again"
-        raise MillraceError("This staged file holds other rows.", where=str(path), hint=hint)
+        raise MillraceError("This staged file holds other rows.", where=name, hint=hint)
     return pl.concat(ends)
 
 
@@ -103,7 +104,7 @@ def _stage(work: Merging, partition: Partition) -> PartRecord:
     ledger = work.spilled.ledger if first else Ledger()
     staged = work.run.stage(
         index,
-        _table(rows),
+        [encoded(_table(rows))],
         _rejected(work, index),
         rows_in=partition.rows,
         filtered=work.spilled.ledger.total.filtered if first else 0,
@@ -138,17 +139,19 @@ def _table(rows: pl.DataFrame) -> pa.Table:
     return pa.concat_tables(rows[low : low + size].to_arrow(compat_level=views) for low in starts)
 
 
-def _rejected(work: Merging, index: int) -> pa.Table | None:
+def _rejected(work: Merging, index: int) -> list[Encoded]:
     """Return the rejected rows that a part has."""
     some = work.rejected[index] if index < len(work.rejected) else ()
     tables = [pl.read_parquet(rejected_file(work.folder, i)) for i in some]
     # Partitions with malformed lines have one column more.
-    return pl.concat(tables, how="diagonal").to_arrow() if tables else None
+    return [encoded(pl.concat(tables, how="diagonal").to_arrow())] if tables else []
 
 
-def _read_back(path: Path, types: Mapping[str, pl.DataType]) -> Iterator[pl.DataFrame]:
+def _read_back(
+    run: Run, staged: StagedFile, types: Mapping[str, pl.DataType]
+) -> Iterator[pl.DataFrame]:
     """Yield the rows of a written part, a few at a time."""
-    with pq.ParquetFile(path) as file:
+    with run.open(staged) as stream, pq.ParquetFile(stream) as file:
         for batch in file.iter_batches(_READ_BACK):
             piece = pl.from_arrow(batch)
             assert isinstance(piece, pl.DataFrame)

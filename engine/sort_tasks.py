@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from engine import atomic, quarantine, spilling
+from engine import quarantine, spilling
+from engine.commit import atomic
 from engine.errors import MillraceError
 from engine.ledger import Ledger
 from engine.order import comparable, sorted_cuts

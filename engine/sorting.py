@@ -25,8 +25,7 @@ import polars as pl
 from distributed import Client
 from pydantic import JsonValue
 
-from engine import atomic
-from engine.commit import Output
+from engine.commit import Output, Run, atomic
 from engine.dataset import Dataset
 from engine.errors import MillraceError, SpecError
 from engine.execute import Done, in_order, over_partitions
@@ -36,7 +35,6 @@ from engine.reserved import ROW
 from engine.schema import require
 from engine.sort_merge import Merging, merge
 from engine.sort_tasks import Sampling, Spilled, Spilling, empty, plain, sample, spill
-from engine.staging import Run
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -87,6 +85,7 @@ def sort_dataset(
     sort: Sort,
     place: Output,
     spec: Mapping[str, JsonValue],
+    scratch: Path,
     *,
     threads: int,
     progress: Progress = lambda done: None,
@@ -94,8 +93,8 @@ def sort_dataset(
     """Stage the good rows of a data set as Parquet parts that are sorted across all of them.
 
     Ascending, missing values first, text by its bytes; rows of equal keys stay in their order.
-    Beside the output, one copy of the rows is spilled to disk while this runs. Parts that an
-    earlier call has staged are read back and kept.
+    One copy of the rows is spilled to disk while this runs. Parts that an earlier call has staged
+    are read back and kept.
 
     Args:
         client: An open Dask client; its workers see the output's folder.
@@ -103,6 +102,7 @@ def sort_dataset(
         place: Where to; after `Output.preflight`. Two drivers that sort the same data to it at
             the same time share the spilled rows; when one ends, the other may have to run again.
         spec: What the result depends on; see `engine.commit.run_key`.
+        scratch: A folder that all workers see, for the spilled rows; see `Output.scratch`.
         threads: Threads of all workers together.
         progress: Called for every finished task, of three passes.
 
@@ -115,8 +115,8 @@ def sort_dataset(
         OutputRefused: The output cannot be written.
         MillraceError: Rows were lost, doubled or changed on the way.
     """
-    folder = place.layout.temp / f"sort-{place.key}"
-    with atomic.refusals(place.location):
+    folder = scratch / f"sort-{place.key}"
+    with atomic.refusals(folder):
         atomic.make_folder(folder)
         try:
             passes = _Passes(client, sort, folder, threads, progress)

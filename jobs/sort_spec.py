@@ -6,29 +6,24 @@ from typing import Literal
 
 from pydantic import Field
 
-from jobs.section import Flag, Location, Section, SomeColumns, Text
+from jobs.output_spec import OutputSpec
+from jobs.section import SomeColumns, Text
 
 
-class SortSpec(Section):
+class SortSpec(OutputSpec):
     """Write the good rows of some data as Parquet, sorted: steps that look at earlier rows need it.
 
     Ascending, missing values first, text by its bytes; rows that are equal in all columns of `by`
-    keep their order.
+    keep their order. Beside the output (of a store's: in the run folder) lies a second copy of the
+    rows while they are sorted.
     """
 
     data: Text = Field(description="Name of the data: the `x` of `[data.x]`.")
     by: SomeColumns = Field(
         description="Columns to sort by, the most important first: the keys, then the time."
     )
-    output: Location = Field(
-        description="Folder for the sorted rows. A relative path starts at the folder of the job "
-        "file. Beside it lies a second copy of the rows while they are sorted."
-    )
     on_bad_rows: Literal["quarantine", "fail"] | None = Field(
         None,
         description="What to do with rows that break the contract. Left out: what the section of "
         "the data says.",
-    )
-    overwrite: Flag = Field(
-        False, description="Replace what an earlier, different job wrote to the output folder."
     )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from engine.commit import Output, run_key
-from engine.manifest import Manifest
+from engine.commit import Manifest, run_key
 from engine.sorting import Sort, sort_dataset
 from engine.uniqueness import assert_unique
 from jobs.fingerprint import sorting_spec
 from jobs.steps import Context
 from jobs.work.sorting import Sorting, passes
+from jobs.writing import output_of
 
 
 def sort_rows(context: Context, work: Sorting) -> tuple[Manifest, bool]:
@@ -22,7 +20,7 @@ def sort_rows(context: Context, work: Sorting) -> tuple[Manifest, bool]:
     spec, dataset, parts = work.spec, work.dataset, context.planned.sort_partitions
     depends = sorting_spec(work)
     key = run_key(depends, [part.rows for part in parts])
-    output = Output(Path(spec.output), key, spec.overwrite)
+    output = output_of(spec, key)
     output.preflight()
     if (before := output.committed()) is not None:
         return before, True
@@ -33,7 +31,10 @@ def sort_rows(context: Context, work: Sorting) -> tuple[Manifest, bool]:
     sort = Sort(dataset, spec.by, parts, fail, context.planned.job.data[spec.data].max_bad)
     context.start("sort", dataset.rows * passes(parts))
     watch = context.watch("sort")
-    run = sort_dataset(session.client, sort, output, depends, threads=threads, progress=watch)
+    scratch = output.scratch(context.folder)
+    run = sort_dataset(
+        session.client, sort, output, depends, scratch, threads=threads, progress=watch
+    )
     with context.committing():
         manifest = output.commit(run)
     context.reporter.step_done({"rows": manifest.rows_in, "sorted": manifest.scored})

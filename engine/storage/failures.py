@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from engine.errors import InputChanged, InputError, SpecError
+from engine.errors import InputChanged, InputError, MillraceError, OutputRefused, SpecError
 from engine.storage.secrets import redact
 
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z' -]+)")
@@ -37,6 +37,9 @@ _HINTS: Mapping[str, str] = {
     "the store fails to answer": "run the job again",
 }
 
+_PASSING = (_UNREACHED, "the store fails to answer")
+"""Causes that may be gone when the job is run again."""
+
 
 def failure(error: Exception, url: str) -> InputError | SpecError:
     """Return what to raise for an error of obstore; the URL is the place it is about."""
@@ -45,6 +48,14 @@ def failure(error: Exception, url: str) -> InputError | SpecError:
         return changed(url)
     cause = _cause(type(error).__name__, text)
     kind = SpecError if cause.startswith("the server does not") else InputError
+    return kind(cause + _detail(text), where=redact(url), hint=_HINTS[cause])
+
+
+def unwritten(error: Exception, url: str) -> MillraceError:
+    """Return what to raise when a store does not write, or does not tell what was written."""
+    text = str(error)
+    cause = _cause(type(error).__name__, text)
+    kind = MillraceError if cause in _PASSING else OutputRefused
     return kind(cause + _detail(text), where=redact(url), hint=_HINTS[cause])
 
 

@@ -17,13 +17,11 @@ from polars.testing import assert_frame_equal
 from cluster.session import Session, connect
 from cluster.spec import LocalCluster
 from engine import sort_tasks, sorting, spilling
-from engine.audit import verify
-from engine.commit import Output, run_key
+from engine.commit import Manifest, Output, run_key, verify
 from engine.contract import Contract, Rule
 from engine.dataset import Dataset
 from engine.errors import ContractRefused, MillraceError, SpecError
 from engine.history import History
-from engine.manifest import Manifest
 from engine.order import comparable, first_unsorted, sorted_cuts
 from engine.plan import Partition, Slice
 from engine.reserved import ROW
@@ -85,7 +83,8 @@ def run(
     spec: dict[str, Any] = {"by": by}
     place = Output(out, run_key(spec, [part.rows for part in parts]))
     place.preflight()
-    return place.commit(sort_dataset(session.client, sort, place, spec, threads=2))
+    scratch = place.scratch(out)
+    return place.commit(sort_dataset(session.client, sort, place, spec, scratch, threads=2))
 
 
 def read(out: Path) -> pl.DataFrame:
@@ -107,8 +106,8 @@ def test_it_is_polars_stable_sort(session: Session, tmp_path: Path, by: list[str
     wanted = plain(rows()).sort(by, maintain_order=True)
     assert_frame_equal(read(tmp_path / "out"), wanted, check_exact=True)
     assert manifest.rows_in == manifest.scored == manifest.ledger.total.good == wanted.height
-    assert not verify(tmp_path / "out")
-    sizes = [part.data.rows for part in manifest.parts]
+    assert not verify(tmp_path / "out").problems
+    sizes = [part.scored for part in manifest.parts]
     assert len(sizes) >= 6 and max(sizes) < 2 * wanted.height / len(sizes)
     assert not list((tmp_path / "out.millrace" / "tmp").iterdir())
 
@@ -131,7 +130,7 @@ def test_bad_rows_are_kept_apart_and_filtered_rows_left_out(
     assert (manifest.rows_in, manifest.scored) == (total.rows, total.good)
     assert (manifest.quarantined, manifest.filtered) == (total.quarantined, total.filtered)
     assert rejected.select(list(data.schema)).equals(plain(rows().filter(pl.col("x") > 0.5)))
-    assert not verify(tmp_path / "out")
+    assert not verify(tmp_path / "out").problems
     assert manifest.ledger.reasons == {"x: max 0.5": total.quarantined}
 
 
@@ -155,7 +154,8 @@ def test_parts_that_are_staged_are_kept(session: Session, tmp_path: Path) -> Non
     place.preflight()
 
     def stage() -> dict[int, str]:
-        made = sort_dataset(session.client, Sort(data, ("k",), parts), place, {}, threads=2)
+        sort = Sort(data, ("k",), parts)
+        made = sort_dataset(session.client, sort, place, {}, tmp_path, threads=2)
         return {index: record.attempt for index, record in made.done().items()}
 
     first = stage()

@@ -140,6 +140,37 @@ def test_a_job_on_s3_is_bit_for_bit_the_one_on_local_files(
     assert all(one["etag"] and one["path"].startswith("s3://") for one in listed)
 
 
+def test_predictions_on_s3_are_byte_for_byte_those_on_a_disk(
+    tmp_path: Path, bucket: Bucket, cluster: None
+) -> None:
+    local_table(tmp_path, "parquet")
+    rule = "contract.x = { max = 3 }"
+    here = write_job(tmp_path, "train", "score", data=rule, path="data/part=*/*.parquet")
+    run(here)
+    url, text = f"{bucket.url}/deep/predictions", here.read_text()
+    assert text.count('output = "out"') == 1
+    there = tmp_path / "s3.toml"
+    there.write_text(text.replace('output = "out"', f'output = "{url}/"\n{stored(bucket)}'))
+    result = run(there)
+    assert "train" in result.skipped and "score" not in result.skipped
+    for suffix in ("", ".quarantine"):
+        on_disk = [path.read_bytes() for path in sorted((tmp_path / f"out{suffix}").iterdir())]
+        assert list(bucket.contents(f"deep/predictions{suffix}/").values()) == on_disk
+    assert result.to_dict()["predictions"] == f"{url}/"
+    assert "score" in run(there).skipped
+    options = ("endpoint", "region", "access_key_id", "secret_access_key")
+    given = (bucket.endpoint, "us-east-1", "${secret:S3_KEY}", "${secret:S3_SECRET}")
+    stores = [f"--storage={name}={value}" for name, value in zip(options, given, strict=True)]
+    told = CliRunner().invoke(cli.main, ["verify", url, *stores, "--json"])
+    assert told.exit_code == 0 and json.loads(told.stdout)["problems"] == []
+    last = next(reversed(bucket.contents("deep/predictions/part")))
+    bucket.put(last, b"changed")
+    told = CliRunner().invoke(cli.main, ["verify", url, *stores])
+    assert told.exit_code == 1 and "7 bytes instead of" in told.stdout
+    told = CliRunner().invoke(cli.main, ["gc", url, *stores, "--days=0", "--dry-run"])
+    assert told.exit_code == 0 and told.stdout == "nothing to delete\n"
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("act", ["overwritten", "deleted"])
 def test_an_object_that_changes_after_the_plan_ends_the_job(

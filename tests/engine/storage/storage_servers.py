@@ -62,6 +62,13 @@ class Bucket:
     def put(self, key: str, data: bytes = b"data") -> None:
         self._client.put_object(Bucket=self.name, Key=key, Body=data)
 
+    def contents(self, prefix: str = "") -> dict[str, bytes]:
+        """Return key and bytes of all objects below a prefix, by key."""
+        listed = self._client.list_objects_v2(Bucket=self.name, Prefix=prefix).get("Contents", [])
+        keys = sorted(entry["Key"] for entry in listed)
+        get = self._client.get_object
+        return {key: get(Bucket=self.name, Key=key)["Body"].read() for key in keys}
+
     def delete(self, key: str) -> None:
         self._client.delete_object(Bucket=self.name, Key=key)
 

@@ -17,12 +17,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import atomic
-from engine.audit import garbage, verify
-from engine.commit import Output, run_key, settle
+from engine.commit import (
+    Manifest,
+    Output,
+    PartRecord,
+    Run,
+    Staged,
+    StagedFile,
+    atomic,
+    garbage,
+    run_key,
+    verify,
+)
+from engine.commit.layout import load
+from engine.commit.place import LocalPlace
+from engine.commit.settling import settle
+from engine.encoding import parquet_bytes
 from engine.errors import CommitUnknown, MillraceError, OutputRefused
-from engine.manifest import Manifest, PartRecord, StagedFile, load
-from engine.staging import Run, Staged, parquet_bytes
+from tests.engine.commit.tables import layout_path, path_of, stage
 
 SPEC = {"model": "m1"}
 OTHER = {"model": "m2"}
@@ -48,7 +60,7 @@ def complete(
     for part, rows in enumerate(PLANNED):
         rejected = frame(part + 90, reject) if reject else None
         table = frame(part, rows - reject, value=float(spec["model"][1:]))
-        run.stage(part, table, rejected, rows_in=rows, reasons={"r": reject} if reject else {})
+        stage(run, part, table, rejected, rows_in=rows, reasons={"r": reject} if reject else {})
     return place.commit(run)
 
 
@@ -64,7 +76,7 @@ def out(tmp_path: Path) -> Path:
 def test_readers_see_parts_and_an_empty_marker_only(out: Path) -> None:
     manifest = complete(out)
     names = sorted(os.listdir(out))
-    assert names == ["_SUCCESS", *(part.data.name for part in manifest.parts)]
+    assert names == ["_SUCCESS", *(part.data[0].name for part in manifest.parts)]
     assert (out / "_SUCCESS").stat().st_size == 0
     assert ids(out) == [0, 1, 2, 10, 11]
     assert pq.read_table(out).num_rows == 5
@@ -74,8 +86,8 @@ def test_readers_see_parts_and_an_empty_marker_only(out: Path) -> None:
 def test_the_manifest_counts_where_every_row_went(out: Path) -> None:
     place = output(out)
     run = place.begin(SPEC, PLANNED)
-    run.stage(0, frame(0, 1), frame(9, 1), rows_in=3, filtered=1, reasons={"null": 1})
-    run.stage(1, frame(1, 0), frame(9, 2), rows_in=2, reasons={"null": 1, "range": 1})
+    stage(run, 0, frame(0, 1), frame(9, 1), rows_in=3, filtered=1, reasons={"null": 1})
+    stage(run, 1, frame(1, 0), frame(9, 2), rows_in=2, reasons={"null": 1, "range": 1})
     manifest = place.commit(run)
     assert (manifest.rows_in, manifest.scored) == (5, 1)
     assert (manifest.quarantined, manifest.filtered) == (3, 1)
@@ -99,7 +111,7 @@ def test_finished_parts_are_known_before_the_commit(out: Path) -> None:
     place = output(out)
     run = place.begin(SPEC, PLANNED)
     assert run.done() == {}
-    staged = run.stage(1, frame(1, 2), rows_in=2, worker="tcp://w")
+    staged = stage(run, 1, frame(1, 2), rows_in=2, worker="tcp://w")
     assert run.done() == {1: staged.record}
     assert place.begin(SPEC, PLANNED).done() == {1: staged.record}
     assert place.committed() is None
@@ -108,7 +120,7 @@ def test_finished_parts_are_known_before_the_commit(out: Path) -> None:
 def test_a_run_travels_to_workers(out: Path) -> None:
     run = output(out).begin(SPEC, PLANNED)
     copy: Run = pickle.loads(pickle.dumps(run))
-    staged: Staged = pickle.loads(pickle.dumps(copy.stage(0, frame(0, 3), rows_in=3)))
+    staged: Staged = pickle.loads(pickle.dumps(stage(copy, 0, frame(0, 3), rows_in=3)))
     assert run.done() == {0: staged.record}
 
 
@@ -118,7 +130,7 @@ def test_a_relative_or_linked_location_is_resolved_once(
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "disk")
     monkeypatch.chdir(tmp_path)
-    assert output(Path("link/out")).location == tmp_path.resolve() / "disk" / "out"
+    assert output(Path("link/out")).location == str(tmp_path.resolve() / "disk" / "out")
     complete(Path("link"))
     assert ids(tmp_path / "disk") == [0, 1, 2, 10, 11]
 
@@ -126,14 +138,14 @@ def test_a_relative_or_linked_location_is_resolved_once(
 def test_rows_lost_in_a_worker_are_refused_before_anything_is_written(out: Path) -> None:
     run = output(out).begin(SPEC, PLANNED)
     with pytest.raises(MillraceError, match="Part 0 read 3 rows, but 2 scored"):
-        run.stage(0, frame(0, 2), rows_in=3)
-    assert os.listdir(run.folder.stage) == []
+        stage(run, 0, frame(0, 2), rows_in=3)
+    assert list(run.layout.place.entries(run.folder.stage)) == []
 
 
 def test_a_missing_part_stops_the_commit(out: Path) -> None:
     place = output(out)
     run = place.begin(SPEC, PLANNED)
-    run.stage(0, frame(0, 3), rows_in=3)
+    stage(run, 0, frame(0, 3), rows_in=3)
     with pytest.raises(MillraceError, match="1 of 2 parts are missing, the first is 1"):
         place.commit(run)
     assert not out.exists()
@@ -142,8 +154,8 @@ def test_a_missing_part_stops_the_commit(out: Path) -> None:
 def test_other_rows_than_planned_stop_the_commit(out: Path) -> None:
     place = output(out)
     run = place.begin(SPEC, PLANNED)
-    run.stage(0, frame(0, 3), rows_in=3)
-    run.stage(1, frame(1, 4), rows_in=4)
+    stage(run, 0, frame(0, 3), rows_in=3)
+    stage(run, 1, frame(1, 4), rows_in=4)
     with pytest.raises(MillraceError, match="Part 1 read 4 rows; 2 were planned"):
         place.commit(run)
     assert not out.exists()
@@ -157,8 +169,8 @@ def record(part: int, planned: int, scored: int, rejected: int, filtered: int) -
         part=part,
         rows_in=planned,
         filtered=filtered,
-        data=file("part", scored),
-        rejected=file("rejected", rejected) if rejected else None,
+        data=(file("part", scored),),
+        rejected=(file("rejected", rejected),) if rejected else (),
         inputs={},
         reasons={"r": rejected} if rejected else {},
         missing={},
@@ -200,8 +212,8 @@ def test_the_ledger_balances_exactly_when_every_row_is_somewhere(
 
 def test_a_second_attempt_with_the_same_bytes_is_done_already(out: Path) -> None:
     run = output(out).begin(SPEC, PLANNED)
-    first = run.stage(0, frame(0, 3), rows_in=3, worker="w1")
-    second = run.stage(0, frame(0, 3), rows_in=3, worker="w2")
+    first = stage(run, 0, frame(0, 3), rows_in=3, worker="w1")
+    second = stage(run, 0, frame(0, 3), rows_in=3, worker="w2")
     assert not first.differs and not second.differs
     assert second.record == first.record
     assert second.record.worker == "w1"
@@ -210,31 +222,31 @@ def test_a_second_attempt_with_the_same_bytes_is_done_already(out: Path) -> None
 def test_a_second_attempt_with_other_bytes_is_told_and_changes_nothing(out: Path) -> None:
     place = output(out)
     run = place.begin(SPEC, PLANNED)
-    first = run.stage(0, frame(0, 3, 0.5), rows_in=3)
-    second = run.stage(0, frame(0, 3, 0.25), rows_in=3)
+    first = stage(run, 0, frame(0, 3, 0.5), rows_in=3)
+    second = stage(run, 0, frame(0, 3, 0.25), rows_in=3)
     assert second.differs
     assert second.record == first.record
-    run.stage(1, frame(1, 2, 0.5), rows_in=2)
+    stage(run, 1, frame(1, 2, 0.5), rows_in=2)
     place.commit(run)
     assert set(pl.read_parquet(out / "*.parquet")["p"].to_list()) == {0.5}
 
 
 def test_a_staged_file_that_was_lost_is_staged_again(out: Path) -> None:
     run = output(out).begin(SPEC, PLANNED)
-    first = run.stage(0, frame(0, 3), rows_in=3)
-    (run.folder.stage / first.record.data.name).unlink()
+    first = stage(run, 0, frame(0, 3), rows_in=3)
+    path_of(run, run.folder.file(first.record.data[0])).unlink()
     assert run.done() == {}
-    assert run.stage(0, frame(0, 3), rows_in=3).record == first.record
+    assert stage(run, 0, frame(0, 3), rows_in=3).record == first.record
     assert run.done() == {0: first.record}
 
 
 def test_a_truncated_staged_file_is_named(out: Path) -> None:
     run = output(out).begin(SPEC, PLANNED)
-    first = run.stage(0, frame(0, 3), rows_in=3)
-    path = run.folder.stage / first.record.data.name
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(MillraceError, match=path.name):
-        run.stage(0, frame(0, 3), rows_in=3)
+    first = stage(run, 0, frame(0, 3), rows_in=3)
+    file = path_of(run, run.folder.file(first.record.data[0]))
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(MillraceError, match=file.name):
+        stage(run, 0, frame(0, 3), rows_in=3)
 
 
 def test_the_key_depends_on_the_spec_and_the_plan_alone() -> None:
@@ -260,8 +272,8 @@ def test_a_run_that_was_not_begun_is_named(out: Path) -> None:
 
 def test_a_damaged_record_is_named(out: Path) -> None:
     run = output(out).begin(SPEC, PLANNED)
-    run.stage(0, frame(0, 3), rows_in=3)
-    run.folder.record(0).write_text("{}")
+    stage(run, 0, frame(0, 3), rows_in=3)
+    path_of(run, run.folder.record(0)).write_text("{}")
     with pytest.raises(MillraceError, match=r"00000\.json"):
         run.done()
 
@@ -285,7 +297,7 @@ def test_foreign_files_that_come_meanwhile_are_refused_and_stay(out: Path, overw
     place.preflight()
     run = place.begin(SPEC, PLANNED)
     for part, rows in enumerate(PLANNED):
-        run.stage(part, frame(part, rows), rows_in=rows)
+        stage(run, part, frame(part, rows), rows_in=rows)
     out.mkdir()
     (out / "precious").touch()
     with pytest.raises(OutputRefused):
@@ -293,7 +305,7 @@ def test_foreign_files_that_come_meanwhile_are_refused_and_stay(out: Path, overw
     assert os.listdir(out) == ["precious"]
     (out / "precious").unlink()
     place.commit(run)
-    assert verify(out) == []
+    assert verify(out).problems == ()
 
 
 def test_a_file_as_output_is_refused(out: Path) -> None:
@@ -320,7 +332,7 @@ def test_another_jobs_data_is_refused_before_any_work(out: Path) -> None:
     with pytest.raises(OutputRefused, match="data of another job") as caught:
         output(out, SPEC).preflight()
     assert "overwrite = true" in str(caught.value.hint)
-    assert verify(out) == []
+    assert verify(out).problems == ()
 
 
 def test_overwriting_replaces_the_older_version_whole(out: Path) -> None:
@@ -328,7 +340,7 @@ def test_overwriting_replaces_the_older_version_whole(out: Path) -> None:
     assert output(out).layout.versions() == [old.run, new.run]
     assert set(pl.read_parquet(out / "*.parquet")["p"].to_list()) == {1.0}
     assert not out.with_name("out.quarantine").exists(), "the quarantine of the old version"
-    assert verify(out) == []
+    assert verify(out).problems == ()
     assert garbage(out, days=0) == []
 
 
@@ -362,7 +374,7 @@ def test_a_deleted_output_is_made_anew(out: Path, reject: int) -> None:
     assert place.committed() is None
     assert place.begin(SPEC, PLANNED).done() == {}
     assert complete(out, reject=reject).run.endswith(".1")
-    assert verify(out) == []
+    assert verify(out).problems == ()
 
 
 def test_an_output_without_parts_can_be_committed(out: Path) -> None:
@@ -383,7 +395,7 @@ def staged(out: Path) -> tuple[Output, Run]:
     place = output(out)
     run = place.begin(SPEC, PLANNED)
     for part, rows in enumerate(PLANNED):
-        run.stage(part, frame(part, rows), rows_in=rows)
+        stage(run, part, frame(part, rows), rows_in=rows)
     return place, run
 
 
@@ -410,7 +422,7 @@ def test_a_commit_of_unknown_outcome_that_landed_is_a_commit(
     place, run = staged(out)
     monkeypatch.setattr(atomic, "put_if_absent", Storage(landed=True, readable=True).put)
     assert place.commit(run).rows_in == 5
-    assert verify(out) == []
+    assert verify(out).problems == ()
 
 
 def test_a_commit_that_did_not_land_fails_and_can_be_repeated(
@@ -422,22 +434,22 @@ def test_a_commit_that_did_not_land_fails_and_can_be_repeated(
         place.commit(run)
     assert not out.exists()
     place.commit(run)
-    assert verify(out) == []
+    assert verify(out).problems == ()
 
 
 def test_a_commit_that_cannot_be_read_back_is_unknown_and_deletes_nothing(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, run = staged(out)
-    before = sorted(os.listdir(run.folder.stage))
+    before = sorted(os.listdir(path_of(run, run.folder.stage)))
     with monkeypatch.context() as patch, pytest.raises(CommitUnknown) as caught:
         patch.setattr(atomic, "put_if_absent", Storage(landed=False, readable=False).put)
         place.commit(run)
     assert caught.value.hint
-    assert sorted(os.listdir(run.folder.stage)) == before
-    run.folder.commit.rmdir()
+    assert sorted(os.listdir(path_of(run, run.folder.stage))) == before
+    path_of(run, run.folder.commit).rmdir()
     place.commit(run)
-    assert verify(out) == []
+    assert verify(out).problems == ()
 
 
 @pytest.fixture
@@ -447,18 +459,18 @@ def committed(out: Path) -> Iterator[tuple[Path, Manifest]]:
 
 def test_verify_finds_every_flipped_bit(committed: tuple[Path, Manifest]) -> None:
     out, manifest = committed
-    path = out / manifest.parts[0].data.name
+    path = out / manifest.parts[0].data[0].name
     data = path.read_bytes()
     for position in range(0, len(data), 23):
         path.write_bytes(data[:position] + bytes([data[position] ^ 4]) + data[position + 1 :])
-        assert any("SHA-256" in problem.what for problem in verify(out)), position
+        assert any("SHA-256" in problem.what for problem in verify(out).problems), position
     path.write_bytes(data)
-    assert verify(out) == []
+    assert verify(out).problems == ()
 
 
 def test_page_checksums_are_written(committed: tuple[Path, Manifest]) -> None:
     out, manifest = committed
-    path = out / manifest.parts[0].data.name
+    path = out / manifest.parts[0].data[0].name
     column = pq.ParquetFile(path).metadata.row_group(0).column(1)
     data = bytearray(path.read_bytes())
     data[column.data_page_offset + column.total_compressed_size - 1] ^= 1
@@ -473,9 +485,9 @@ def test_verify_finds_what_is_missing_added_or_cut(committed: tuple[Path, Manife
     (out / "_SUCCESS").unlink()
     (out / "extra").touch()
     (quarantine / manifest.files("rejected")[0].name).unlink()
-    cut = out / manifest.parts[1].data.name
+    cut = out / manifest.parts[1].data[0].name
     cut.write_bytes(cut.read_bytes()[:-9])
-    found = {(problem.file.name, problem.what.split()[0]) for problem in verify(out)}
+    found = {(Path(problem.file).name, problem.what.split()[0]) for problem in verify(out).problems}
     assert ("_SUCCESS", "missing") in found
     assert ("extra", "not") in found
     assert (manifest.files("rejected")[0].name, "missing") in found
@@ -483,20 +495,29 @@ def test_verify_finds_what_is_missing_added_or_cut(committed: tuple[Path, Manife
 
 
 def test_verify_of_nothing(out: Path) -> None:
-    assert [problem.what for problem in verify(out)] == ["nothing was ever committed here"]
+    assert [problem.what for problem in verify(out).problems] == ["nothing was ever committed here"]
 
 
 def test_young_scratch_and_foreign_files_are_no_garbage(out: Path) -> None:
     place, run = staged(out)
-    old = place.layout.temp / f"put-{'0' * 32}"
-    dead = place.layout.temp / f"publish-{'1' * 32}"
+    old = layout_path(place.layout, place.layout.temp) / f"put-{'0' * 32}"
+    dead = layout_path(place.layout, place.layout.temp) / f"publish-{'1' * 32}"
     dead.mkdir()
-    for path in (old, place.layout.temp / "notes.txt", dead / "_SUCCESS", dead / "mine.txt"):
+    for path in (
+        old,
+        layout_path(place.layout, place.layout.temp) / "notes.txt",
+        dead / "_SUCCESS",
+        dead / "mine.txt",
+    ):
         path.touch()
     assert garbage(out) == []
-    assert garbage(out, days=0) == [dead, old]
+    assert [left.where for left in garbage(out, days=0)] == [str(dead), str(old)]
     garbage(out, days=0, delete=True)
-    left = [path.name for path in place.layout.temp.rglob("*") if path.is_file()]
+    left = [
+        path.name
+        for path in layout_path(place.layout, place.layout.temp).rglob("*")
+        if path.is_file()
+    ]
     assert sorted(left) == ["mine.txt", "notes.txt"]
     place.commit(run)
 
@@ -539,10 +560,11 @@ def test_parts_read_back_as_they_were() -> None:
 
 
 def test_loading_tells_absent_from_damaged(tmp_path: Path) -> None:
-    assert load(Manifest, tmp_path / "none.json") is None
+    place = LocalPlace(tmp_path, tmp_path)
+    assert load(Manifest, place, "none.json") is None
     (tmp_path / "bad.json").write_text("[1]")
     with pytest.raises(MillraceError, match="damaged"):
-        load(Manifest, tmp_path / "bad.json")
+        load(Manifest, place, "bad.json")
 
 
 @pytest.mark.parametrize("exchange", [True, False])
@@ -574,7 +596,7 @@ def test_what_happens_to_the_output_at_the_very_moment_of_replacing_it(
         assert len(os.listdir(out)) == len(PLANNED) + 2
     else:
         complete(out, SPEC, overwrite=True)
-        assert verify(out) == []
+        assert verify(out).problems == ()
     assert interfered
 
 
@@ -584,11 +606,11 @@ def test_a_committed_run_whose_stage_was_lost_is_told_and_made_anew(out: Path) -
     with pytest.raises(OutputRefused):
         place.commit(run)
     (out / "in the way").rmdir()
-    next(run.folder.stage.iterdir()).unlink()
+    next(path_of(run, run.folder.stage).iterdir()).unlink()
     with pytest.raises(MillraceError, match="Staged files of this run are missing"):
         place.commit(run)
     assert complete(out).run.endswith(".1")
-    assert verify(out) == []
+    assert verify(out).problems == ()
 
 
 def test_a_quarantine_that_is_renewed_while_the_old_one_is_withdrawn_stays(
@@ -608,4 +630,4 @@ def test_a_quarantine_that_is_renewed_while_the_old_one_is_withdrawn_stays(
     complete(out, SPEC, overwrite=True)
     assert interfered
     assert output(out, newer).committed() is not None
-    assert verify(out) == []
+    assert verify(out).problems == ()

@@ -1,7 +1,8 @@
 """Crash, freeze and race the commit at every operation that another process can see.
 
-The simulated processes are threads; `engine.atomic.step` is where they die, freeze or hand over.
-After each scenario every row is counted. The mutants at the end show that the harness can fail.
+The simulated processes are threads; `engine.commit.atomic.step` is where they die, freeze or hand
+over. After each scenario every row is counted. The mutants at the end show that the harness can
+fail.
 """
 
 from __future__ import annotations
@@ -22,12 +23,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine import atomic, commit, publish, staging
-from engine.audit import garbage, verify
-from engine.commit import Output, run_key
+from engine.commit import (
+    Encoded,
+    Manifest,
+    Output,
+    PartRecord,
+    Run,
+    StagedFile,
+    atomic,
+    garbage,
+    moving,
+    output,
+    run_key,
+    staging,
+    verify,
+)
+from engine.commit.layout import load
+from engine.commit.manifest import KINDS, SUCCESS, Head
+from engine.commit.settling import settle
 from engine.errors import MillraceError, OutputRefused
-from engine.manifest import KINDS, SUCCESS, Head, Manifest, PartRecord, StagedFile, load
-from engine.staging import Run
+from tests.engine.commit.tables import layout_path
+from tests.engine.commit.tables import stage as put
 
 PLANNED = (6, 0, 9)
 SHARED_MEMORY = Path("/dev/shm")
@@ -102,15 +118,20 @@ class World:
         layout = Output(self.location, key_of(job)).layout
         newest = layout.versions()
         assert len(newest) == len(set(newest)), newest
-        manifest = load(Manifest, layout.run(newest[-1]).commit)
+        manifest = load(Manifest, layout.place, layout.run(newest[-1]).commit)
         assert manifest is not None and manifest.run.startswith(key_of(job))
         for kind in KINDS:
-            found = [row for file in parquets(layout.target(kind)) for row in rows(file)]
+            found = [
+                row
+                for file in parquets(layout_path(layout, layout.target(kind)))
+                for row in rows(file)
+            ]
             assert Counter(found) == Counter(expected(job, kind)), kind
         for record in manifest.parts:
-            written = load(PartRecord, layout.run(manifest.run).record(record.part))
+            name = layout.run(manifest.run).record(record.part)
+            written = load(PartRecord, layout.place, name)
             assert written == record, "the part record is not that of the manifest"
-        assert verify(self.location) == []
+        assert verify(self.location).problems == ()
         self.records_never_change()
 
 
@@ -155,7 +176,8 @@ def table_of(job: str, ids: list[int], noise: bool) -> pa.Table:
 
 def stage(run: Run, job: str, part: int, noise: bool) -> None:
     fates = {kind: [i for i in ids_of(part) if fate(i) == kind] for kind in (*KINDS, "filtered")}
-    run.stage(
+    put(
+        run,
         part,
         table_of(job, fates["data"], noise),
         table_of(job, fates["rejected"], noise),
@@ -508,8 +530,8 @@ def replace_instead_of_link(patch: pytest.MonkeyPatch) -> None:
 def fixed_part_names(patch: pytest.MonkeyPatch) -> None:
     original = staging._describe
 
-    def mutant(word: str, part: int, rows: int, content: memoryview) -> StagedFile:
-        described = original(word, part, rows, content)
+    def mutant(word: str, part: int, file: Encoded, mark: str) -> StagedFile:
+        described = original(word, part, file, mark)
         return described.model_copy(update={"name": f"{word}-{part:05d}.parquet"})
 
     patch.setattr(staging, "_describe", mutant)
@@ -517,17 +539,17 @@ def fixed_part_names(patch: pytest.MonkeyPatch) -> None:
 
 
 def _put_without_looking(run: Run, file: StagedFile, content: memoryview) -> None:
-    atomic.put_if_absent(run.folder.stage / file.name, content, run.layout.temp)
+    run.layout.place.put_if_absent(run.folder.file(file), content)
 
 
 def no_ledger(patch: pytest.MonkeyPatch) -> None:
-    original = commit.settle
+    original = settle
 
     def mutant(run: str, planned: tuple[int, ...], done: dict[int, PartRecord]) -> Manifest:
         parts = dict(enumerate(done.values()))
         return original(run, [record.rows_in for record in done.values()], parts)
 
-    patch.setattr(commit, "settle", mutant)
+    patch.setattr(output, "settle", mutant)
 
 
 def link_parts_one_by_one(patch: pytest.MonkeyPatch) -> None:
@@ -537,13 +559,13 @@ def link_parts_one_by_one(patch: pytest.MonkeyPatch) -> None:
             with contextlib.suppress(FileExistsError):
                 atomic.link(fresh / name, target / name)
 
-    patch.setattr(publish, "_place", mutant)
+    patch.setattr(moving, "_place", mutant)
 
 
 def no_look_into_the_log(patch: pytest.MonkeyPatch) -> None:
     def mutant(output: Output, run: Run) -> None:
-        versions = output.layout.versions()
-        atomic.put_if_absent(output.layout.head(len(versions)), Head(run=run.name).encode())
+        head = output.layout.head(len(output.layout.versions()))
+        output.layout.place.put_if_absent(head, Head(run=run.name).encode())
 
     patch.setattr(Output, "_claim", mutant)
 

@@ -22,25 +22,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine import atomic
-from engine.audit import garbage, verify
-from engine.commit import Output, run_key
+from engine.commit import Manifest, Output, Run, atomic, garbage, run_key, verify
 from engine.errors import MillraceError, OutputRefused
-from engine.manifest import Manifest
-from engine.staging import Run
+from tests.engine.commit.tables import layout_path, stage
 
 SPEC = {"model": "m"}
 PLANNED = (2_000,) * 8
 
 
-def stage(run: Run, part: int) -> None:
+def work(run: Run, part: int) -> None:
     first = sum(PLANNED[:part])
     ids = list(range(first, first + PLANNED[part]))
     good = [i for i in ids if i % 10]
     bad = [i for i in ids if not i % 10]
     table = pa.table({"id": good, "score": pa.array([i / 3 for i in good], pa.float32())})
     rejected = pa.table({"id": bad, "reason": ["ten"] * len(bad)})
-    run.stage(part, table, rejected, rows_in=len(ids), reasons={"ten": len(bad)})
+    stage(run, part, table, rejected, rows_in=len(ids), reasons={"ten": len(bad)})
 
 
 def job(location: Path) -> Manifest:
@@ -52,12 +49,12 @@ def job(location: Path) -> Manifest:
     run = output.begin(SPEC, PLANNED)
     done = run.done()
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda part: stage(run, part), set(range(len(PLANNED))) - set(done)))
+        list(pool.map(lambda part: work(run, part), set(range(len(PLANNED))) - set(done)))
     return output.commit(run)
 
 
 def start(location: Path, pause: float) -> subprocess.Popen[str]:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     command = [sys.executable, str(Path(__file__)), str(location), str(pause)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)}
@@ -75,7 +72,7 @@ def count(location: Path) -> None:
         for file in folder.glob("*.parquet"):
             found += pq.read_table(file)["id"].to_pylist()
     assert sorted(found) == list(range(sum(PLANNED)))
-    assert verify(location) == []
+    assert verify(location).problems == ()
 
 
 @pytest.fixture(scope="module")
@@ -165,8 +162,9 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_space() -> None:
         assert "free some space" in str(caught.value.hint)
         assert not out.exists()
         key = run_key(SPEC, PLANNED)
-        assert list(Output(out, key).layout.temp.iterdir()) == [], "the cut file is gone"
-        before = Run(Output(out, key).layout, f"{key}.0").done()
+        layout = Output(out, key).layout
+        assert list(layout_path(layout, layout.temp).iterdir()) == [], "the cut file is gone"
+        before = Run(layout, f"{key}.0").done()
         assert before, "the parts that fitted are kept"
         remount(disk, "size=8m")
         manifest = job(out)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import atomic
+from engine.commit import atomic
 from engine.errors import MillraceError, OutputRefused
 
 JSON = st.recursive(

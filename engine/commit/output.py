@@ -1,0 +1,252 @@
+"""The exactly-once commit of scoring output: one run of one spec becomes visible, whole and once.
+
+The protocol is that of lakehouse tables (Delta, Iceberg) on plain files or objects: parts under
+content-addressed names, one record per part, one manifest per run, one log entry per version, each
+created only if absent. It needs no lock and no clock: two drivers of the same job help each other,
+and a driver, worker or zombie of either may die or freeze between any two operations.
+
+    output = Output(location, run_key(spec, planned))
+    output.preflight()
+    if not output.committed():
+        run = output.begin(spec, planned)
+        for part in range(len(planned)):            # in workers, any order, any number of times
+            if part not in run.done(): run.stage(part, ...)
+        output.commit(run)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from engine.commit.layout import Layout, load, located
+from engine.commit.manifest import KINDS, Head, Manifest, RunPlan
+from engine.commit.place import LocalPlace, Place, each
+from engine.commit.publish import Publisher, publisher
+from engine.commit.settling import settle
+from engine.commit.staging import Run
+from engine.commit.versions import refused, same_job
+from engine.errors import CommitUnknown, MillraceError
+from engine.storage import PLAIN, Access
+
+
+def run_key(spec: Mapping[str, JsonValue], planned: Sequence[int]) -> str:
+    """Return the key of a run: the digest of all that its result depends on.
+
+    Args:
+        spec: Input listing with sizes and times, columns, code and model digests; plain JSON
+            with nothing that changes from run to run.
+        planned: Rows to read, per part.
+    """
+    return hashlib.sha256(_plan(spec, planned).encode()).hexdigest()
+
+
+def _plan(spec: Mapping[str, JsonValue], planned: Sequence[int]) -> RunPlan:
+    return RunPlan(planned=tuple(int(rows) for rows in planned), spec=dict(spec))
+
+
+@dataclass(frozen=True)
+class Output:
+    """The place that one scoring job writes to, as its driver sees it.
+
+    Attributes:
+        location: The folder that readers will see: a path, or a URL such as
+            ``s3://bucket/predictions``.
+        key: What `run_key` returned for the job: lower-case hexadecimal.
+        overwrite: Whether data that millrace wrote there before may be replaced.
+        access: How an object store is reached; secrets by reference.
+    """
+
+    location: str | Path
+    key: str
+    overwrite: bool = False
+    access: Access = PLAIN
+
+    def __post_init__(self) -> None:
+        """Resolve the location, once, on the driver: workers run in other folders.
+
+        Raises:
+            OutputRefused: The URL names no folder of a store.
+            SpecError: The URL or the options cannot be.
+        """
+        if not re.fullmatch(r"[0-9a-f]{8,64}", self.key):
+            raise ValueError(f"not a run key: {self.key!r}")
+        object.__setattr__(self, "location", self.layout.told)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where the records of this output are."""
+        return located(self.location, self.access)
+
+    @property
+    def _publisher(self) -> Publisher:
+        return publisher(self.layout)
+
+    def preflight(self) -> None:
+        """Prove that the output can be written and is ours to write, before anything is computed.
+
+        Raises:
+            OutputRefused: It is read-only, no folder, taken, or on a storage that lets two writers
+                create the same file.
+            MillraceError: The disk is full, the store cannot be reached, or a record is damaged.
+        """
+        layout = self.layout
+        with layout.refusals():
+            layout.place.assert_fit(layout.name)
+            self._admit(self._current())
+            layout.place.probe(layout.temp, layout.name)
+
+    def scratch(self, elsewhere: Path) -> Path:
+        """Return where all workers may keep files while they work: beside a local output.
+
+        Args:
+            elsewhere: A folder for that where the output is an object store's.
+        """
+        place = self.layout.place
+        return place.path(self.layout.temp) if isinstance(place, LocalPlace) else elsewhere
+
+    def committed(self) -> Manifest | None:
+        """Return the manifest when readers have this job's result now, else None.
+
+        Raises:
+            MillraceError: A record is damaged or cannot be read.
+        """
+        layout = self.layout
+        with layout.refusals():
+            folder = self._current().folder
+            manifest = load(Manifest, layout.place, folder.commit)
+            if manifest is None or not folder.has(folder.published):
+                return None
+            return manifest if self._publisher.shows(manifest) else None
+
+    def begin(self, spec: Mapping[str, JsonValue], planned: Sequence[int]) -> Run:
+        """Freeze the plan, or join the run that has frozen the same one before.
+
+        Args:
+            spec: See `run_key`.
+            planned: Rows to read, per part.
+
+        Raises:
+            MillraceError: The run of this key has another plan.
+            OutputRefused: The output cannot be written.
+        """
+        place = self.layout.place
+        with self.layout.refusals():
+            run, plan = self._current(), _plan(spec, planned).encode()
+            name = run.folder.plan
+            if not place.put_if_absent(name, plan) and place.read(name) != plan:
+                hint = "the key must be the digest of the spec: see run_key"
+                what = "Another plan has the key of this run."
+                raise MillraceError(what, where=place.told(name), hint=hint)
+            return run
+
+    def commit(self, run: Run) -> Manifest:
+        """Check the ledger, commit, publish; what is done already is left as it is.
+
+        Returns:
+            The manifest that counts: that of the first driver to commit this run.
+
+        Raises:
+            MillraceError: Parts are missing, or rows were lost or doubled.
+            OutputRefused: The output was taken by another job meanwhile; nothing was touched.
+            CommitUnknown: The manifest was written, and neither success nor failure can be read.
+        """
+        with self.layout.refusals():
+            manifest = self._decide(run)
+            self._claim(run)
+            try:
+                if manifest.files("rejected"):
+                    self._publisher.publish(manifest, "rejected", self.overwrite)
+                self._publisher.publish(manifest, "data", self.overwrite)
+            finally:
+                self._publisher.withdraw_stale_quarantine()
+            self.layout.place.put_if_absent(run.folder.published, b"")
+            _clear_stage(run, manifest)
+            return manifest
+
+    def _current(self) -> Run:
+        """Return the run to work on: the first generation of the key that is not spent."""
+        generation = 0
+        while self._spent(run := Run(self.layout, f"{self.key}.{generation}")):
+            generation += 1
+        return run
+
+    def _spent(self, run: Run) -> bool:
+        """Tell whether a committed run can no longer reach its readers.
+
+        Readers had it and it was deleted or replaced, or a newer version came before it was
+        published. The order matters: another driver may publish between the two looks.
+        """
+        folder = run.folder
+        manifest = load(Manifest, self.layout.place, folder.commit)
+        if manifest is None:
+            return False
+        versions = self.layout.versions()
+        gone = (
+            folder.has(folder.published)
+            or (run.name in versions and versions[-1] != run.name)
+            or not run.staged(manifest)
+        )
+        return gone and not self._publisher.whole(manifest)
+
+    def _decide(self, run: Run) -> Manifest:
+        """Return the manifest of the run, ours or that of the driver who was first."""
+        place, name = self.layout.place, run.folder.commit
+        decided = load(Manifest, place, name)
+        if decided is not None:
+            return decided
+        manifest = settle(run.name, run.plan().planned, run.done())
+        try:
+            place.put_if_absent(name, manifest.encode())
+        except (OSError, MillraceError) as error:
+            return _read_back(place, name, error)
+        return load(Manifest, place, name) or manifest
+
+    def _claim(self, run: Run) -> None:
+        """Enter the run as the newest version, once; the log decides between different jobs."""
+        while run.name not in (versions := self.layout.versions()):
+            self._admit(run)
+            head = self.layout.head(len(versions))
+            self.layout.place.put_if_absent(head, Head(run=run.name).encode())
+
+    def _admit(self, run: Run) -> None:
+        """Refuse when the output is not ours to write."""
+        newest = next(reversed(self.layout.versions()), run.name)
+        before = self.layout.run(newest)
+        published = before.has(before.published)  # before looking at the output
+        manifest = load(Manifest, self.layout.place, run.folder.commit)
+        for kind in KINDS:
+            self._publisher.admit(run.name, kind, manifest, self.overwrite)
+        if not (same_job(newest, run.name) or published or self.overwrite):
+            raise refused(self.layout.told, f"the unfinished commit of another job, {newest}")
+
+
+def _read_back(place: Place, name: str, error: OSError | MillraceError) -> Manifest:
+    """Return the manifest that is there after a write of unknown outcome."""
+    try:
+        found = load(Manifest, place, name)
+    except (OSError, MillraceError) as unreadable:
+        why = error.what if isinstance(error, MillraceError) else error.strerror
+        hint = "run again when the storage answers; nothing was deleted"
+        what = f"Whether the commit landed cannot be told ({why})."
+        raise CommitUnknown(what, where=place.told(name), hint=hint) from unreadable
+    if found is None:
+        raise error
+    return found
+
+
+def _clear_stage(run: Run, manifest: Manifest) -> None:
+    """Remove what is staged, so that deleting the output frees its space.
+
+    Folders stay: a late writer may still put its copy there, and must not fail for it.
+    """
+    names = [run.folder.file(file) for kind in KINDS for file in manifest.files(kind)]
+    with suppress(OSError, MillraceError):
+        each(run.layout.place, run.layout.place.remove, names)

@@ -1,0 +1,96 @@
+"""What readers see of an output, and which version of it that is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from engine.commit.layout import Layout, load
+from engine.commit.manifest import SUCCESS, Kind, Manifest, StagedFile
+from engine.commit.place import Place
+from engine.errors import MillraceError, OutputRefused
+
+
+def shown(place: Place, folder: str) -> dict[str, int]:
+    """Return the size in bytes of every file below a folder, by its name in it.
+
+    Raises:
+        NotADirectoryError: It is a file.
+    """
+    skip = len(folder) + 1
+    return {entry.name[skip:]: entry.size for entry in place.entries(folder)}
+
+
+def holds(place: Place, folder: str, files: Collection[StagedFile]) -> bool:
+    """Tell whether the folder holds exactly these files, in full size, and ``_SUCCESS``."""
+    expected = {file.name: file.bytes for file in files} | {SUCCESS: 0}
+    try:
+        return shown(place, folder) == expected
+    except NotADirectoryError:
+        return False
+
+
+def vacant(place: Place, folder: str) -> bool:
+    """Tell whether the folder is absent or empty.
+
+    Raises:
+        NotADirectoryError: A file has the name.
+    """
+    return not place.entries(folder)
+
+
+def manifest_of(layout: Layout, run: str) -> Manifest | None:
+    """Return the manifest of a run; None when it was not committed."""
+    return load(Manifest, layout.place, layout.run(run).commit)
+
+
+def version_in(layout: Layout, kind: Kind, folder: str) -> int | None:
+    """Return the newest version of the output whose files the folder holds; None: foreign."""
+    for version, run in reversed(list(enumerate(layout.versions()))):
+        manifest = manifest_of(layout, run)
+        if manifest is not None and holds(layout.place, folder, manifest.files(kind)):
+            return version
+    return None
+
+
+def same_job(run: str, other: str) -> bool:
+    """Tell whether two runs are generations of the same key."""
+    return run.split(".")[0] == other.split(".")[0]
+
+
+def refuse_if_superseded(layout: Layout, run: str) -> None:
+    """Refuse to publish a run when a newer version came meanwhile."""
+    newest = layout.versions()[-1]
+    if newest != run:
+        raise OutputRefused(
+            "Another job has replaced this output meanwhile; its data was left alone.",
+            where=f"{layout.told}, run {newest}",
+            hint="give the two jobs different outputs",
+        )
+
+
+def refuse_if_lost(layout: Layout, manifest: Manifest, kind: Kind) -> None:
+    """A staged file is missing: another driver has published and cleared, or somebody took it."""
+    if not holds(layout.place, layout.target(kind), manifest.files(kind)):
+        raise lost(layout, manifest)
+
+
+def lost(layout: Layout, manifest: Manifest) -> MillraceError:
+    """Return the error that says that staged files are gone."""
+    return MillraceError(
+        "Staged files of this run are missing.",
+        where=layout.place.told(layout.run(manifest.run).stage),
+        hint="run again: the parts are computed anew",
+    )
+
+
+def refused(target: str, what: str = "data of another job") -> OutputRefused:
+    """Return the error that says that the output is taken."""
+    return OutputRefused(
+        f"The output holds {what}; nothing was touched.",
+        where=target,
+        hint="choose another output, or set `overwrite = true` to replace what millrace wrote",
+    )
+
+
+FOREIGN = "files that millrace did not write, or that were changed since"
+"""What cannot be replaced, not even with ``overwrite``."""

@@ -1,0 +1,57 @@
+"""A real S3 server on loopback, and a proxy in front of it that makes faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from engine.storage import secrets, stores
+from tests.engine.commit.proxy import PATIENCE, Proxy, between
+from tests.engine.storage.storage_servers import Bucket
+
+
+@pytest.fixture
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients of the tests give up soon, and ask again soon."""
+    monkeypatch.setattr(secrets, "_used", set())
+    monkeypatch.setattr(stores, "STALL_SECONDS", PATIENCE)
+    backoff = {"init_backoff": timedelta(milliseconds=5), "max_backoff": timedelta(milliseconds=20)}
+    retry = {"max_retries": 3, "retry_timeout": timedelta(seconds=5), "backoff": backoff}
+    monkeypatch.setattr(stores, "_retry", lambda: retry)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("MILLRACE_SECRET_STORE_KEY", "somebody")
+    monkeypatch.setenv("MILLRACE_SECRET_STORE_SECRET", "canary/Secret+Value=0123456789")
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """URL of a server that speaks S3."""
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str, _patience: None) -> Bucket:
+    """A bucket, reached without faults."""
+    return Bucket(endpoint)
+
+
+@pytest.fixture
+def proxy(endpoint: str, _patience: None) -> Iterator[Proxy]:
+    """The server behind a proxy."""
+    with between(endpoint) as found:
+        yield found
+
+
+@pytest.fixture
+def far(proxy: Proxy) -> Bucket:
+    """A bucket, reached through the proxy."""
+    return Bucket(proxy.url)
