@@ -8,17 +8,19 @@ from collections.abc import Iterable
 import polars as pl
 
 from engine import process
+from engine.commit import PartRecord, Run, Staged
 from engine.dataset import Dataset
+from engine.encoding import Encoding, encoded
 from engine.ledger import Ledger
-from engine.manifest import PartRecord
 from engine.plan import Partition
 from engine.quarantine import quarantined, refuse
 from engine.source import Batch, Source
-from engine.staging import Run, Staged
 
 
 def rejected_of(source: Source, partition: Partition, batch: Batch, fail: bool) -> pl.DataFrame:
     """Return the rows of a partition that go to quarantine; with ``fail`` refuse them."""
+    if not batch.rejected.height:
+        return batch.rejected  # nobody looks at the columns of no rows
     rejected = quarantined(source.files, source.format, partition, batch.rejected)
     if fail:
         refuse(rejected)
@@ -32,13 +34,14 @@ def stage(
     batch: Batch,
     rejected: pl.DataFrame,
     table: pl.DataFrame,
+    encoding: Encoding,
 ) -> Staged:
     """Stage what was made of the good rows of a partition, and say where all its rows went."""
     ledger = Ledger.of(source.paths, partition, batch)
     return run.stage(
         partition.index,
-        table.to_arrow(),
-        rejected.to_arrow(),
+        encoding.files(table),
+        [encoded(rejected.to_arrow())] if rejected.height else [],
         rows_in=batch.rows,
         filtered=batch.filtered,
         reasons=ledger.reasons,

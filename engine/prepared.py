@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from engine.commit import Run, Staged
+from engine.encoding import Encoding
 from engine.features.fitted import FittedPipeline
 from engine.history import read_with
 from engine.part import rejected_of, stage
@@ -19,7 +21,6 @@ from engine.plan import Partition
 from engine.preparing import PARTS, TrainingData
 from engine.reserved import ROW
 from engine.split import TRAIN
-from engine.staging import Run, Staged
 
 SPLIT = "split"
 """Column that says of each row to which part it belongs."""
@@ -38,6 +39,7 @@ class PreparedWork:
         split: Whether a column tells the part of each row.
         learned: Whether the pipeline was fitted on the training rows of these data.
         fail: A rejected row ends the job instead of going to quarantine.
+        encoding: How the rows are written.
     """
 
     data: TrainingData
@@ -48,6 +50,7 @@ class PreparedWork:
     split: bool
     learned: bool
     fail: bool
+    encoding: Encoding
 
 
 def prepare(work: PreparedWork, partition: Partition) -> Staged:
@@ -73,7 +76,8 @@ def prepare(work: PreparedWork, partition: Partition) -> Staged:
     if work.split:
         named = pl.Series(SPLIT, parts).replace_strict({n: part for part, n in PARTS.items()})
         table.append(named.set(~pl.Series(known), None).alias(SPLIT))
-    return stage(work.run, data.source, partition, batch, rejected, pl.DataFrame(table))
+    rows = pl.DataFrame(table)
+    return stage(work.run, data.source, partition, batch, rejected, rows, work.encoding)
 
 
 def features(

@@ -6,19 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.bundle import digested
+from engine.commit import Manifest, Run
 from engine.features.fitted import FittedPipeline
 from engine.fitting import prepare
 from engine.history import History
-from engine.manifest import Manifest
 from engine.prepared import PreparedWork
 from engine.prepared import prepare as prepare_part
 from engine.preparing import TrainingData
 from engine.registry import save
-from engine.staging import Run
 from jobs.fingerprint import preparation_spec
 from jobs.steps import Context
 from jobs.work.preparing import Preparation
-from jobs.writing import Written, written
+from jobs.writing import Written, facts, written
 
 
 def prepare_rows(context: Context, work: Preparation) -> tuple[Manifest, bool]:
@@ -41,6 +40,7 @@ def prepare_rows(context: Context, work: Preparation) -> tuple[Manifest, bool]:
             split=work.spec.split is not None,
             learned=work.fitted is None,
             fail=context.fails(work.spec.data, work.spec.on_bad_rows),
+            encoding=work.spec.encoding(facts(depends)),
         )
 
     return written(context, job, work.spec, prepare_part, shared)

@@ -7,25 +7,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from jobs.output_spec import FilesSpec
 from jobs.problems import Problem, refuse
-from jobs.section import Columns, Flag, Integer, Location, Section, Text, has_version
+from jobs.section import Columns, Integer, Location, Text, has_version
 from jobs.split_spec import SplitSpec
 
 SPLIT = "split"
 """Name of the column that tells the part of each row."""
 
 
-class PrepareSpec(Section):
-    """Write the features of every row as Parquet, so that another tool can train on them.
+class PrepareSpec(FilesSpec):
+    """Write the features of every row as files, so that another tool can train on them.
 
     The pipeline is learned on the training rows, or taken as it was learned before.
     """
 
     data: Text = Field(description="Name of the data: the `x` of `[data.x]`.")
-    output: Location = Field(
-        description="Folder for the prepared rows. A relative path starts at the folder of the job "
-        "file."
-    )
     pipeline: Location | None = Field(
         None,
         description="Path under which the fitted pipeline is kept, a new version each time. Left "
@@ -57,9 +54,6 @@ class PrepareSpec(Section):
         None,
         description="What to do with rows that break the contract. Left out: what the section of "
         "the data says.",
-    )
-    overwrite: Flag = Field(
-        False, description="Replace what an earlier, different job wrote to the output folder."
     )
 
     @model_validator(mode="after")

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.commit import Output, run_key
+from distributed import Client
+
+from engine.bad_parts import BadParts
+from engine.commit import Manifest, Output, PartRecord, Run, Staged, run_key
 from engine.dataset import Dataset
-from engine.execute import over_partitions
-from engine.manifest import Manifest
+from engine.errors import TaskFailed
+from engine.execute import Done, over_partitions
 from engine.part import gate
 from engine.plan import Partition
-from engine.staging import Run, Staged
 from engine.uniqueness import assert_unique
+from jobs.fingerprint import digest
+from jobs.output_spec import OutputSpec
+from jobs.publishing import publish, targets_of
 from jobs.spec import PrepareSpec, ScoreSpec
 from jobs.steps import Context
+from jobs.work.files import assert_case_told
 
 W = TypeVar("W")
 
@@ -30,12 +35,67 @@ class Written:
         dataset: The rows that are read.
         partitions: Their partitions.
         depends: What the result depends on, plain JSON.
+        bad: How parts that fail are set aside; None: one of them ends the job.
     """
 
     step: str
     dataset: Dataset
     partitions: Sequence[Partition]
     depends: Mapping[str, Any]
+    bad: BadParts | None = None
+
+    def over(
+        self,
+        client: Client,
+        function: Callable[[W, Partition], Staged],
+        work: W,
+        left: Sequence[Partition],
+        *,
+        run: Run,
+        threads: int,
+    ) -> Iterator[Done[Staged]]:
+        """Stage these partitions and yield them as they finish."""
+        if self.bad is None:
+            return over_partitions(client, function, work, left, threads=threads)
+        return self.bad.over(client, function, work, left, run=run, threads=threads)
+
+    def check(self, parts: Iterable[PartRecord]) -> None:
+        """Refuse parts that an earlier attempt has set aside, where that is not wanted now.
+
+        Raises:
+            TaskFailed: There is one.
+        """
+        first = next((part for part in parts if part.bad), None)
+        if first is not None and first.bad is not None and self.bad is None:
+            raise TaskFailed(
+                f"an earlier run of this job has set part {first.part} aside: {first.bad.error}",
+                where=f"{self.step}.on_bad_part",
+                hint='set it to "quarantine", or delete the output and its .millrace folder',
+            )
+
+
+def facts(depends: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the files of an output say of where they come from.
+
+    Equal inputs give equal bytes, wherever they lie and whenever they were written: so neither
+    their names and times are told nor the run, which depends on these. The manifest has both.
+
+    Args:
+        depends: What the result depends on.
+    """
+    told = {"input": digest([[file["size"], file["digest"]] for file in depends["files"]])}
+    told |= {name: str(depends[name]) for name in ("model", "fitted") if depends.get(name)}
+    return {f"millrace.{name}": value for name, value in told.items()}
+
+
+def output_of(spec: OutputSpec, key: str) -> Output:
+    """Return the output of a section.
+
+    Args:
+        spec: The section.
+        key: What `run_key` returned for what it is to hold.
+    """
+    return Output(spec.files_at(key), key, spec.overwrite, spec.access)
 
 
 def written(
@@ -58,11 +118,19 @@ def written(
         The manifest, and whether nothing had to be done.
     """
     planned = [part.rows for part in job.partitions]
-    output = Output(Path(spec.output), run_key(job.depends, planned), spec.overwrite)
+    key = run_key(job.depends, planned)
+    output, targets = output_of(spec, key), targets_of(spec, key)
     output.preflight()
+    assert_case_told(spec, job.dataset.schema)
+    for target in targets:
+        target.admit()
     if (before := output.committed()) is not None:
-        return before, True
+        job.check(before.parts)
+        context.writes(job.step, before.run)
+        with context.committing():
+            return before, not publish(targets, output, before)
     run = output.begin(job.depends, planned)
+    context.writes(job.step, run.name)
     finished = run.done()
     left = [part for part in job.partitions if part.index not in finished]
     session = context.session()
@@ -72,15 +140,21 @@ def written(
         work = shared(run)
         context.start(job.step, sum(part.rows for part in left))
         watch = context.watch(job.step)
-        for done in over_partitions(session.client, function, work, left, threads=threads):
+        for done in job.over(session.client, function, work, left, run=run, threads=threads):
             watch(done)
-            if done.result.differs:
+            if (bad := done.result.record.bad) is not None:
+                context.reporter.warning(f"part {done.partition.index} is set aside: {bad.error}")
+            elif done.result.differs:
                 what = "a part was made twice with different bytes; the first one counts"
                 context.reporter.warning(what)
     else:
         context.start(job.step, 0)
-    gate(job.dataset, run.done().values(), context.planned.job.data[spec.data].max_bad)
+    records = run.done().values()
+    job.check(records)
+    gate(job.dataset, records, context.planned.job.data[spec.data].max_bad)
     with context.committing():
         manifest = output.commit(run)
+        job.check(manifest.parts)
+        publish(targets, output, manifest)
     context.reporter.step_done({"rows": manifest.rows_in, "scored": manifest.scored})
     return manifest, False

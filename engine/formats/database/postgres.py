@@ -110,20 +110,37 @@ class Server:
             InputError: The database cannot be reached, or refuses the user.
             SpecError: The driver is not installed.
         """
+        with self.connection(where) as (connection, errors):
+            transaction = Transaction(connection, errors, where)
+            for setting in _SETTINGS:
+                transaction.run(setting)
+            yield transaction
+
+    @contextmanager
+    def connection(self, where: str) -> Iterator[tuple[Any, type[Exception]]]:
+        """Open a connection, in a transaction that is rolled back unless it is committed.
+
+        Args:
+            where: The table, for messages.
+
+        Yields:
+            The driver's connection, and what it raises.
+
+        Raises:
+            InputError: The database cannot be reached, or refuses the user.
+            SpecError: The driver is not installed.
+        """
         driver = _driver(where)
         try:
             connection = driver.connect(self._conninfo())
         except driver.Error as error:
             raise InputError(
-                f"the database cannot be opened: {_said(error)}",
+                f"the database cannot be opened: {said(error)}",
                 where=where,
                 hint="check host, port and database, and the options user and password",
             ) from None  # the driver's error may hold what was masked
         with connection:
-            transaction = Transaction(connection, driver.Error, where)
-            for setting in _SETTINGS:
-                transaction.run(setting)
-            yield transaction
+            yield connection, driver.Error
 
     def _conninfo(self) -> str:
         """Return libpq's connection string; it is never kept."""
@@ -157,7 +174,7 @@ class Transaction:
                 return cursor.fetch_arrow_table()
         except self.errors as error:
             raise InputError(
-                f"the database refuses a query: {_said(error)}", where=self.where
+                f"the database refuses a query: {said(error)}", where=self.where
             ) from error
 
     def streamed(self, statement: str, **parameters: pa.Array) -> pa.Table:
@@ -209,7 +226,7 @@ def _literal(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """Return the database's own words, on one line, secrets masked."""
     words = " ".join(str(error).split())
     return redact(words.rpartition("ERROR: ")[2] or words).strip()
