@@ -20,8 +20,11 @@ MIB = 2**20
 TARGET_BYTES = 64 * MIB
 """Decoded bytes that a partition aims at (DESIGN section 4)."""
 
-_SPREAD = 64
-"""Data too small for this many partitions of that size are cut finer, to keep many cores busy."""
+_SPREAD = 32
+"""Data too small for this many partitions of that size are cut finer, to keep many cores busy. Not
+into more: a row group that is cut into six takes half as long again to decode as one cut into two,
+since readers decode the pages at the edges twice (measured: 0.30 and 0.20 CPU s for 1M rows of 32
+columns)."""
 
 _FINEST_BYTES = 16 * MIB
 """Not finer than this: a task costs Dask some milliseconds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,9 @@ from engine.reserved import ROW, TARGET
 from engine.source import Batch, Source
 from engine.split import TEST, TRAIN, VALID, Split, fold_draws
 from engine.vectors import VectorColumns, VectorReader, Vectors
+
+BLOCK = 16_384
+"""Rows of a matrix that is scored: 31 features of them take 2 MB, a second-level cache."""
 
 PARTS: Mapping[str, int] = {"train": TRAIN, "valid": VALID, "test": TEST}
 
@@ -231,6 +234,27 @@ class MatrixSource:
         from engine.predict import predictor  # brings numba, which few trainings need
 
         return predictor(base).raw(x)
+
+
+def matrices(pipeline: FittedPipeline, frame: pl.DataFrame) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the features of rows to score, some rows at a time, so that they stay in the cache.
+
+    Args:
+        pipeline: The fitted features.
+        frame: Rows with its inputs; of no rows comes one matrix without rows.
+
+    Yields:
+        (`BLOCK` or fewer, features) float32, NaN where missing; columns lie together.
+    """
+    # Views of Polars' memory where nothing is missing. Its own `to_numpy` of a frame is one call,
+    # but each call waits for a thread of Polars.
+    columns = [column.to_numpy() for column in pipeline.transform(frame)]
+    for start in range(0, max(1, frame.height), BLOCK):
+        stop = min(frame.height, start + BLOCK)
+        x = np.empty((stop - start, len(columns)), np.float32, order="F")
+        for place, column in enumerate(columns):
+            x[:, place] = column[start:stop]
+        yield x
 
 
 def matrix(

@@ -99,17 +99,37 @@ class Source:
             InputChanged: A file is not the one that was listed.
             InputError: A file is damaged.
         """
+        return self.checked(self.raw(partition, columns), columns)
+
+    def checked(self, raw: pl.DataFrame, columns: Sequence[str]) -> Batch:
+        """Type, check and filter rows as `raw` returned them for these columns."""
+        needed = {name: self.types[name] for name in self.needed(columns)}
+        good, rejected = self.contract.checked(raw, needed)
+        if self.where is None:
+            return Batch(good, rejected, 0)
+        kept = good.filter(sql(self.where, "where"))
+        return Batch(kept, rejected, good.height - kept.height)
+
+    def raw(self, partition: Partition, columns: Sequence[str]) -> pl.DataFrame:
+        """Return the rows of a partition before contract and filter.
+
+        Args:
+            partition: Row ranges of this source's files.
+            columns: Columns that the caller needs.
+
+        Returns:
+            The `needed` columns as stored, `ROW`, and `MALFORMED` where a line is malformed.
+
+        Raises:
+            InputChanged: A file is not the one that was listed.
+            InputError: A file is damaged.
+        """
         needed = self.needed(columns)
         slices = [self._slice(part, needed) for part in partition.slices if part.rows]
         slices = slices or [pl.DataFrame(schema={**self._stored(needed), ROW: pl.Int64()})]
         # Slices with malformed lines have one column more.
         same = len({frame.width for frame in slices}) == 1
-        raw = pl.concat(slices, how="vertical" if same else "diagonal")
-        good, rejected = self.contract.checked(raw, {name: self.types[name] for name in needed})
-        if self.where is None:
-            return Batch(good, rejected, 0)
-        kept = good.filter(sql(self.where, "where"))
-        return Batch(kept, rejected, good.height - kept.height)
+        return pl.concat(slices, how="vertical" if same else "diagonal")
 
     def _slice(self, part: Slice, needed: Sequence[str]) -> pl.DataFrame:
         file = self.files[part.file]

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +23,16 @@ from engine.errors import ModelError
 from engine.predict.outputs import link
 from engine.predict.trees import Forest, parse
 
+if TYPE_CHECKING:
+    from engine.predict.tables import Tables
+
 __all__ = ["Predictor", "Verdict", "predictor"]
 
 Rows = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
 
 _SAMPLE = 256  # rows of the first batch that are compared with LightGBM
+_KEPT = 20  # predictors that a process keeps: those of one [score] and more, or each task makes all
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Verdict:
 
 
 _verdicts: dict[str, Verdict] = {}  # of this process
+_laying_out = threading.Lock()
 
 
 def predictor(model_text: str, *, threads: int = 1, verdict: Verdict | None = None) -> Predictor:
@@ -59,10 +64,11 @@ def predictor(model_text: str, *, threads: int = 1, verdict: Verdict | None = No
     """
     if verdict is not None:
         _verdicts.setdefault(verdict.key, verdict)
-    return _predictor(model_text, threads)
+    with _laying_out:  # two threads that ask at once would each make one
+        return _predictor(model_text, threads)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=_KEPT)
 def _predictor(model_text: str, threads: int) -> Predictor:
     return Predictor(model_text, threads)
 
@@ -87,7 +93,7 @@ class Predictor:
         self._lock, self._checked = threading.Lock(), False
         self._link = link(forest.objective)
         self._iterations = len(forest.trees) // forest.outputs if forest.average else 1
-        self._tables: Any = None
+        self._tables: Tables | None = None
         self.reason = self._lay_out(forest)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -108,7 +114,8 @@ class Predictor:
         """Return raw scores, bit for bit those of ``Booster.predict(x, raw_score=True)``.
 
         Args:
-            x: (n, features) float32, C-contiguous; NaN is missing, categories are codes.
+            x: (n, features) float32, in any memory order (columns that lie together are read
+                fastest); NaN is missing, categories are codes.
 
         Returns:
             (n,) float64, or (n, outputs) if there are several outputs.
@@ -129,11 +136,17 @@ class Predictor:
             self._check(x)
             result: Scores = self._booster.predict(x, num_threads=self._threads)
             return result
-        scores = self._scores(x)
-        if self._link is not None:
-            with np.errstate(over="ignore"):
-                scores = self._link(scores / self._iterations)
-        return scores if self.outputs > 1 else scores[:, 0]
+        return self.both(x)[1]
+
+    def both(self, x: Rows) -> tuple[Scores, Scores]:
+        """Return raw scores and predictions, of one walk; see ``raw`` and ``predict``."""
+        found = self._scores(self._fitting(x))
+        raw = found if self.outputs > 1 else found[:, 0]
+        if self._link is None:
+            return raw, self.predict(x) if len(x) else raw
+        with np.errstate(over="ignore"):
+            scores = self._link(found / self._iterations)
+        return raw, scores if self.outputs > 1 else scores[:, 0]
 
     def _scores(self, x: Rows) -> Scores:
         """Return raw scores (n, outputs)."""
@@ -146,16 +159,18 @@ class Predictor:
         return np.asarray(raw, np.float64).reshape(len(x), self.outputs)
 
     def _walk(self, x: Rows) -> Scores:
-        from engine.predict.walk import BLOCK, score
+        from engine.predict.arrays import BLOCK
+        from engine.predict.kernel import score
 
-        out = np.zeros((len(x), self.outputs))
+        tables, out = self._tables, np.zeros((len(x), self.outputs))
+        assert tables is not None
         if self._threads == 1 or len(x) <= BLOCK:
-            score(x, *self._tables, out)
+            score(x, *tables, out)
             return out
         step = -(-len(x) // (self._threads * BLOCK)) * BLOCK
         with ThreadPoolExecutor(self._threads) as pool:
             spans = [slice(start, start + step) for start in range(0, len(x), step)]
-            list(pool.map(lambda span: score(x[span], *self._tables, out[span]), spans))
+            list(pool.map(lambda span: score(x[span], *tables, out[span]), spans))
         return out
 
     def _lay_out(self, forest: Forest) -> str | None:
@@ -165,8 +180,11 @@ class Predictor:
         if self._link is None:
             return f"unknown objective {forest.objective!r}"
         try:
+            from engine.predict.kernel import load
             from engine.predict.tables import lay_out
-        except Exception as error:  # numba without a cache folder, a version clash, ...
+
+            load()
+        except Exception as error:  # numba or its LLVM is missing, a version clash, ...
             return f"numba cannot be used: {error}"
         self._tables = lay_out(forest)
         return None
@@ -214,16 +232,17 @@ class Predictor:
                 f"rows do not fit the model: {x.dtype} of shape {x.shape}",
                 hint=f"give float32 of shape (n, {self.features}), columns in the model's order",
             )
-        return np.ascontiguousarray(x)
+        plain = x.flags.aligned and x.dtype.isnative and x.strides[0] > 0 and not x.strides[0] % 4
+        return x if plain else np.ascontiguousarray(x, np.float32)
 
     @cached_property
     def _key(self) -> str:
         """What a verdict holds for."""
         parts = [self._text, "lightgbm", version("lightgbm")]
         if self._tables is not None:
-            from engine.predict.walk import score
+            from engine.predict.kernel import key
 
-            parts += ["numba", version("numba"), *score.targetctx.codegen().magic_tuple()]
+            parts.append(key())
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     @cached_property

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.predict.arrays import ZERO, Columns
 from engine.predict.trees import (
     CATEGORICAL,
     DEFAULT_LEFT,
@@ -14,7 +15,6 @@ from engine.predict.trees import (
     MISSING_ZERO,
     Tree,
 )
-from engine.predict.walk import ZERO, Columns
 
 
 class ColumnIndex:

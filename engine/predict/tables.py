@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from engine.predict.arrays import CODED, NARROW, WALKED, WIDE, Columns, Masked, Walked
 from engine.predict.columns import ColumnIndex, categorical, codes_of
 from engine.predict.masked import MaskedTree, join_masked, mask_tree
 from engine.predict.trees import Forest, Tree
-from engine.predict.walk import CODED, NARROW, WALKED, WIDE, Columns, Masked, Walked
 from engine.predict.walked import WalkedTree, join_walked, walk_tree
 
 # A tree's category tables stay well inside a second-level cache (8 bytes each); over it, walk.

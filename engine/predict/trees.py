@@ -43,6 +43,8 @@ class Tree:
         leaf: (n,) float64 outputs, shrinkage included.
         boundaries: (sets + 1,) int64 offsets of the bit sets in ``bits``.
         bits: uint32 words, bit ``c % 32`` of word ``c // 32`` stands for category code c.
+        inner_count: (n - 1,) int64 training rows of each node; empty where the model does not say.
+        leaf_count: (n,) int64 training rows of each leaf; empty where the model does not say.
     """
 
     feature: npt.NDArray[np.int32]
@@ -53,6 +55,8 @@ class Tree:
     leaf: npt.NDArray[np.float64]
     boundaries: npt.NDArray[np.int64]
     bits: npt.NDArray[np.uint32]
+    inner_count: npt.NDArray[np.int64]
+    leaf_count: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -149,6 +153,8 @@ def _tree(fields: Mapping[str, str], where: str, features: int) -> Tree:
         leaf,
         _array(fields, "cat_boundaries", np.int64, sets + 1 if sets else 0, where),
         _array(fields, "cat_threshold", np.uint32, None if sets else 0, where),
+        _array(fields, "internal_count", np.int64, None, where),
+        _array(fields, "leaf_count", np.int64, None, where),
     )
     _check_shape(tree, where)
     _check_nodes(tree, sets, where, features)

@@ -11,70 +11,43 @@ the lowest bit that remains is the row's leaf. Larger trees are walked, several 
 
 Rows go in blocks that stay in the first-level cache, laid out column by column, so that LLVM turns
 the inner loops over the rows of a block into vector instructions (AVX2 or AVX-512, whatever the
-CPU has). Sums run in tree order in float64, as LightGBM's do: equal bits. numba keeps the machine
-code on disk, beside this file or in the user's cache folder, keyed by the CPU and by the time and
-size of this file; therefore all that the kernels know is defined here.
+CPU has). Sums run in tree order in float64, as LightGBM's do: equal bits.
+
+numba is needed to compile, not to predict: `engine.predict.compiling` turns `entry` into machine
+code in a process of its own, once for a machine, and `engine.predict.kernel` calls it. So nothing
+here may need numba's run-time: no memory is taken (the caller brings a work space), and nothing is
+raised.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
-from numba import njit, types
+from numba import carray, njit, types  # type: ignore[attr-defined]
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-Array = npt.NDArray[Any]
+from engine.predict.arrays import (
+    ARRAYS,
+    BLOCK,
+    LANES,
+    NARROW,
+    TOGETHER,
+    WALKED,
+    WIDE,
+    ZERO,
+    Array,
+    Columns,
+    Masked,
+    Walked,
+)
 
-BLOCK = 128  # rows: 31 columns take 16 KiB
-TOGETHER = 4  # nodes per pass over a block, fewer loads and stores; trees are filled up to this
-LANES = 16  # rows walked side by side, which hides the latency of a step
-# LightGBM's kZeroThreshold, 1e-35f (include/LightGBM/meta.h): what is nearer to zero is zero.
-ZERO = np.float32(1e-35)
-NARROW, WIDE, WALKED, CODED = 0, 1, 2, 3
+F = TypeVar("F", bound=Callable[..., None])
+
 _ZERO = float(ZERO)
 _NO_CODE = 2**31 - 1
-
-
-class Columns(NamedTuple):
-    """What to fetch from a row: numbers, each with its treatment of missing values, and codes."""
-
-    feature: Array  # (columns,) int32
-    low: Array  # (columns,) bool: NaN becomes -inf and so goes left everywhere
-    hollow: Array  # (columns,) bool: zeros become NaN first (zero_as_missing)
-    category: Array  # (codes,) int32, features read as category codes
-
-
-class Masked(NamedTuple):
-    """Trees of up to 32 (uint32) or 64 (uint64) leaves; ``*_first`` are (trees + 1,) offsets."""
-
-    node_first: Array  # int64, into column, threshold, mask
-    column: Array  # int32
-    threshold: Array  # float32
-    mask: Array  # uint32 or uint64: leaves that remain when the node sends the row right
-    table_first: Array  # int64, into code, width, offset: one table per tree and category column
-    code: Array  # int32, index into Columns.category
-    width: Array  # int32: codes from ``width`` on share the last entry
-    offset: Array  # int64, into table
-    table: Array  # like mask: leaves that remain for a code
-    leaf_first: Array  # int64
-    leaf: Array  # float64, from left to right
-
-
-class Walked(NamedTuple):
-    """Larger trees: nodes and leaves in one list; a leaf is its own left child."""
-
-    root: Array  # (trees,) uint32
-    column: Array  # uint32; of a coded node the index into Columns.category
-    threshold: Array  # float32
-    child: Array  # uint32: the left child; the right one follows it
-    value: Array  # float64, leaves only
-    coded: Array  # bool: the node looks for a category code in its bit set
-    word_first: Array  # uint32, into bits
-    words: Array  # uint32, length of the bit set
-    bits: Array  # uint32; an empty word follows each set
 
 
 def _lowest_bit_by_llvm(_context: Any, word: Any) -> Any:
@@ -87,30 +60,62 @@ def _lowest_bit_by_llvm(_context: Any, word: Any) -> Any:
     return types.int64(word), emit
 
 
+def _at_by_llvm(_context: Any, address: Any) -> Any:
+    """Return the pointer to an address that is given as a number."""
+
+    def emit(target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.uint64), emit
+
+
 _lowest_bit: Any = intrinsic(_lowest_bit_by_llvm)
+_at: Any = intrinsic(_at_by_llvm)
 
 
-@njit(nogil=True)
-def _fetch(x: Array, start: int, rows: int, columns: Columns, numbers: Array, codes: Array) -> None:
-    """Copy rows from ``start`` on into the block, column by column."""
+def _compiled(function: F) -> F:
+    """Compile a function without checks that raise."""
+    made: Any = njit(nogil=True, error_model="numpy")(function)
+    return cast(F, made)
+
+
+@_compiled
+def _fetch(
+    first: Array, stride: int, start: int, rows: int, columns: Columns, numbers: Array, codes: Array
+) -> None:
+    """Copy rows from ``start`` on into the block, column by column.
+
+    ``first`` (features,) uint64 holds the address of the first value of each feature; from row to
+    row it is ``stride`` values of float32.
+    """
     for c in range(columns.feature.size):
-        feature, low, hollow = columns.feature[c], columns.low[c], columns.hollow[c]
-        for r in range(rows):
-            value = x[start + r, feature]
-            if hollow and abs(value) <= _ZERO:
-                value = np.float32(np.nan)
-            if low and np.isnan(value):
-                value = np.float32(-np.inf)
-            numbers[c, r] = value
+        low, hollow = columns.low[c], columns.hollow[c]
+        address = first[columns.feature[c]] + np.uint64(4 * start * stride)
+        x = carray(_at(address), (rows * stride,), np.float32)
+        if stride == 1:  # a vector at a time
+            for r in range(rows):
+                numbers[c, r] = x[r]
+        else:
+            for r in range(rows):
+                numbers[c, r] = x[r * stride]
+        if hollow:
+            for r in range(rows):
+                if abs(numbers[c, r]) <= _ZERO:
+                    numbers[c, r] = np.float32(np.nan)
+        if low:
+            for r in range(rows):
+                if np.isnan(numbers[c, r]):
+                    numbers[c, r] = np.float32(-np.inf)
     for c in range(columns.category.size):
-        feature = columns.category[c]
+        address = first[columns.category[c]] + np.uint64(4 * start * stride)
+        x = carray(_at(address), (rows * stride,), np.float32)
         for r in range(rows):
-            value = x[start + r, feature]
+            value = x[r * stride]
             known = value > -1.0 and value < 2147483648.0  # else LightGBM's cast to int fails
             codes[c, r] = np.int32(value) if known else np.int32(_NO_CODE)
 
 
-@njit(nogil=True)
+@_compiled
 def _add_masked(
     numbers: Array, codes: Array, trees: Masked, t: int, ones: Any, left: Array, total: Array
 ) -> None:
@@ -135,7 +140,7 @@ def _add_masked(
         total[r] += trees.leaf[first + _lowest_bit(left[r])]
 
 
-@njit(nogil=True)
+@_compiled
 def _add_walked(numbers: Array, trees: Walked, t: int, at: Array, total: Array) -> None:
     """Add tree t, all numbers, to ``total``; ``at`` (LANES,) uint32 holds the node of each row."""
     for start in range(0, BLOCK, LANES):
@@ -154,7 +159,7 @@ def _add_walked(numbers: Array, trees: Walked, t: int, at: Array, total: Array) 
             total[start + r] += trees.value[at[r]]
 
 
-@njit(nogil=True)
+@_compiled
 def _add_coded(
     numbers: Array, codes: Array, trees: Walked, t: int, at: Array, total: Array
 ) -> None:
@@ -181,8 +186,11 @@ def _add_coded(
             total[start + r] += trees.value[at[r]]
 
 
+@_compiled
 def _score(
-    x: Array,
+    first: Array,
+    stride: int,
+    rows: int,
     columns: Columns,
     kind: Array,
     number: Array,
@@ -190,22 +198,25 @@ def _score(
     wide: Masked,
     walked: Walked,
     out: Array,
+    numbers: Array,
+    codes: Array,
+    left32: Array,
+    left64: Array,
+    at: Array,
+    totals: Array,
 ) -> None:
-    """Add raw scores of x (n, features) float32 to out (n, outputs) float64, tree by tree.
+    """Add the raw scores of rows to out (rows, outputs) float64, tree by tree.
 
     ``kind`` (trees,) uint8, ``number`` (trees,) int32: tree t is number ``number[t]`` of its kind.
+    The last six are the work space of a block (`engine.predict.kernel`); the last row of
+    ``numbers`` is zero and stays so.
     """
-    numbers = np.zeros((columns.feature.size + 1, BLOCK), np.float32)  # the last one stays zero
-    codes = np.zeros((columns.category.size, BLOCK), np.int32)
-    left32, left64 = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint64)
-    at = np.empty(LANES, np.uint32)
     outputs = out.shape[1]
-    totals = np.zeros((outputs, BLOCK), np.float64)
-    for start in range(0, x.shape[0], BLOCK):
-        rows = min(BLOCK, x.shape[0] - start)
-        _fetch(x, start, rows, columns, numbers, codes)
+    for start in range(0, rows, BLOCK):
+        some = min(BLOCK, rows - start)
+        _fetch(first, stride, start, some, columns, numbers, codes)
         for k in range(outputs):
-            for r in range(rows):
+            for r in range(some):
                 totals[k, r] = out[start + r, k]
         for t in range(kind.size):
             i, total = number[t], totals[t % outputs]
@@ -219,34 +230,92 @@ def _score(
             else:
                 _add_coded(numbers, codes, walked, i, at, total)
         for k in range(outputs):
-            for r in range(rows):
+            for r in range(some):
                 out[start + r, k] = totals[k, r]
 
 
-def _flat(*dtypes: Any) -> list[Any]:
-    return [types.Array(dtype, 1, "C") for dtype in dtypes]
+def _view(dtype: Any) -> Any:
+    """Return the function that makes argument i an array of this type."""
+
+    def view(address: Array, size: Array, i: int) -> Any:
+        return carray(_at(address[i]), (size[i],), dtype)
+
+    return _compiled(view)
 
 
-def _signature() -> Any:
-    """Say the types, so that importing compiles or loads the kernel, and no call ever does."""
-    i32, i64, f32, f64 = types.int32, types.int64, types.float32, types.float64
-    flag, u32, u64 = types.boolean, types.uint32, types.uint64
-    columns = types.NamedTuple(_flat(i32, flag, flag, i32), Columns)
-    narrow, wide = (
-        types.NamedTuple(_flat(i64, i32, f32, u, i64, i32, i32, i64, u, i64, f64), Masked)
-        for u in (u32, u64)
+_f32, _f64, _flag, _u8 = (_view(kind) for kind in (np.float32, np.float64, np.bool_, np.uint8))
+_i32, _i64, _u32, _u64 = (_view(kind) for kind in (np.int32, np.int64, np.uint32, np.uint64))
+
+
+def entry(addresses: Any, sizes: Any) -> None:
+    """Call `_score` from C, with the addresses and the sizes of its arrays in order.
+
+    Args:
+        addresses: uint64, one of each array: ``first``, then as `_score` takes them, the fields of
+            the tuples one by one.
+        sizes: int64, the number of elements of each; then ``stride``, ``rows``, outputs and
+            columns of ``numbers`` and ``codes``.
+    """
+    a = carray(addresses, (ARRAYS,))
+    n = carray(sizes, (ARRAYS + 5,))
+    stride, rows, outputs = n[ARRAYS], n[ARRAYS + 1], n[ARRAYS + 2]
+    columns = Columns(_i32(a, n, 1), _flag(a, n, 2), _flag(a, n, 3), _i32(a, n, 4))
+    narrow = Masked(
+        _i64(a, n, 7),
+        _i32(a, n, 8),
+        _f32(a, n, 9),
+        _u32(a, n, 10),
+        _i64(a, n, 11),
+        _i32(a, n, 12),
+        _i32(a, n, 13),
+        _i64(a, n, 14),
+        _u32(a, n, 15),
+        _i64(a, n, 16),
+        _f64(a, n, 17),
     )
-    walked = types.NamedTuple(_flat(u32, u32, f32, u32, f64, flag, u32, u32, u32), Walked)
-    x = types.Array(f32, 2, "C", readonly=True)
-    order = _flat(types.uint8, i32)
-    return types.void(x, columns, *order, narrow, wide, walked, types.Array(f64, 2, "C"))
+    wide = Masked(
+        _i64(a, n, 18),
+        _i32(a, n, 19),
+        _f32(a, n, 20),
+        _u64(a, n, 21),
+        _i64(a, n, 22),
+        _i32(a, n, 23),
+        _i32(a, n, 24),
+        _i64(a, n, 25),
+        _u64(a, n, 26),
+        _i64(a, n, 27),
+        _f64(a, n, 28),
+    )
+    walked = Walked(
+        _u32(a, n, 29),
+        _u32(a, n, 30),
+        _f32(a, n, 31),
+        _u32(a, n, 32),
+        _f64(a, n, 33),
+        _flag(a, n, 34),
+        _u32(a, n, 35),
+        _u32(a, n, 36),
+        _u32(a, n, 37),
+    )
+    _score(
+        _u64(a, n, 0),
+        stride,
+        rows,
+        columns,
+        _u8(a, n, 5),
+        _i32(a, n, 6),
+        narrow,
+        wide,
+        walked,
+        carray(_at(a[38]), (rows, outputs), np.float64),
+        carray(_at(a[39]), (n[ARRAYS + 3], BLOCK), np.float32),
+        carray(_at(a[40]), (n[ARRAYS + 4], BLOCK), np.int32),
+        _u32(a, n, 41),
+        _u64(a, n, 42),
+        _u32(a, n, 43),
+        carray(_at(a[44]), (outputs, BLOCK), np.float64),
+    )
 
 
-def _compiled() -> Any:
-    try:
-        return njit(_signature(), nogil=True, cache=True)(_score)
-    except RuntimeError:  # nowhere to keep the machine code
-        return njit(_signature(), nogil=True)(_score)
-
-
-score = _compiled()
+SIGNATURE = types.void(types.CPointer(types.uint64), types.CPointer(types.int64))
+"""Of `entry`."""

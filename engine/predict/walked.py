@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from engine.predict.arrays import Walked
 from engine.predict.columns import (
     ColumnIndex,
     categorical,
@@ -16,7 +17,6 @@ from engine.predict.columns import (
     round_down,
 )
 from engine.predict.trees import Tree
-from engine.predict.walk import Walked
 
 Array = npt.NDArray[Any]
 

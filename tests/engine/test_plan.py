@@ -97,7 +97,7 @@ def test_a_plan_within_the_limit_passes() -> None:
 
 def test_partitions_are_as_fine_as_many_cores_want_and_no_column_gets_too_little() -> None:
     assert target_bytes(0, 28) == 16 * MIB
-    assert target_bytes(64 * 40 * MIB, 28) == 40 * MIB
+    assert target_bytes(32 * 40 * MIB, 28) == 40 * MIB
     assert target_bytes(10**13, 28) == TARGET_BYTES
     assert target_bytes(0, 2_000) == 2_000 * 16 * 2**10
     assert target_bytes(0, 10_000) == TARGET_BYTES

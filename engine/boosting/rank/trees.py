@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +21,8 @@ Scores = npt.NDArray[np.float64]
 Add = Callable[[Rows, Scores], None]
 """Adds raw scores of rows, shape (n, features), to scores, shape (n, outputs)."""
 
-KERNEL = 190 * 2**20
-"""Bytes of our kernel: numba, LLVM, compiling it the first time."""
+KERNEL = 60 * 2**20
+"""Bytes of our kernel: LLVM (45), and its tables; it is compiled in a process of its own."""
 
 CHECKED = 256
 """Rows of the first call that are held against LightGBM."""
@@ -79,10 +78,12 @@ def _fast(text: str) -> Add | None:
     if forest.linear:
         return None
     try:
+        from engine.predict.kernel import load, score
         from engine.predict.tables import lay_out
-        from engine.predict.walk import score
+
+        load()
     except Exception as error:  # numba without a cache folder, a version clash, ...
         print(f"scores by LightGBM itself, which is slower: {error}", file=sys.stderr)
         return None
-    tables: Any = lay_out(forest)
+    tables = lay_out(forest)
     return lambda x, scores: score(x, *tables, scores)

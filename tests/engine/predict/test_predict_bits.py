@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.predict import predictor
+from engine.predict.arrays import CODED, NARROW, WALKED, WIDE
 from engine.predict.columns import round_down
+from engine.predict.kernel import score
 from engine.predict.tables import lay_out
 from engine.predict.trees import parse
-from engine.predict.walk import CODED, NARROW, WALKED, WIDE, score
 
 F = 6
 OBJECTIVES: dict[str, dict[str, Any]] = {

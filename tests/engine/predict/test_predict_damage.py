@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from engine.errors import ModelError
 from engine.predict import predictor
 from engine.predict.booster import reference_scores
+from engine.predict.kernel import score
 from engine.predict.tables import lay_out
 from engine.predict.trees import parse
-from engine.predict.walk import score
 
 
 @pytest.fixture(scope="module")
