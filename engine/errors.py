@@ -85,6 +85,10 @@ class ModelError(MillraceError):
     """A model bundle is damaged or does not fit the data."""
 
 
+class ModelFailed(MillraceError):
+    """A model of the user's own failed on the rows of a partition; the worker lives on."""
+
+
 class CommitUnknown(MillraceError):
     """Whether the commit landed cannot be told; nothing was deleted."""
 

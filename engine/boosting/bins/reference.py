@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.boosting.environment import child_environment
 from engine.boosting.native import lightgbm
 from engine.boosting.voice import take_output
+from engine.environment import child_environment
 from engine.errors import TrainingFailed
 
 LONGEST = 600.0

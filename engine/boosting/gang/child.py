@@ -25,8 +25,8 @@ from typing import Any
 import psutil
 
 from engine.boosting.council.silence import Silence
-from engine.boosting.environment import child_environment
 from engine.boosting.work import Work
+from engine.environment import child_environment
 from engine.process import give_back
 
 TICK = 0.2

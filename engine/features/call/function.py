@@ -39,7 +39,12 @@ def allow(*modules: str) -> None:
     _allowed.update(modules)
 
 
-def _is_allowed(function: str) -> bool:
+def is_allowed(function: str) -> bool:
+    """Tell whether code of a module may run in this process.
+
+    Args:
+        function: Import path of a function, or the module.
+    """
     named = {name.strip() for name in os.environ.get(VARIABLE, "").split(",")}
     return function.partition(":")[0] in _allowed | named
 
@@ -107,7 +112,7 @@ class Called(Fitted):
 
     def __post_init__(self) -> None:
         """Remember whether the module is allowed here: copies sent to workers remember it too."""
-        object.__setattr__(self, "_trusted", _is_allowed(self.function))
+        object.__setattr__(self, "_trusted", is_allowed(self.function))
 
     def trust(self) -> None:
         """Let the function run; the mark goes to workers, and never into a bundle."""
@@ -115,7 +120,7 @@ class Called(Fitted):
 
     def expressions(self) -> list[pl.Expr]:
         """Return one expression of all columns; raises `ModelError` when it is not allowed."""
-        if not (vars(self)["_trusted"] or _is_allowed(self.function)):
+        if not (vars(self)["_trusted"] or is_allowed(self.function)):
             module = self.function.partition(":")[0]
             raise ModelError(
                 f"this model calls the function {self.function}, which is not allowed here",

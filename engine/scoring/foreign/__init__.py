@@ -1,0 +1,16 @@
+"""Models that are not LightGBM's: a function, ONNX, scikit-learn, each in a process of its own.
+
+>>> from engine.scoring.foreign import Function, Isolated  # doctest: +SKIP
+>>> model = Isolated(Function("shop.scoring:predict"), ("age",), {"score": pl.Float32()}).opened()
+... # doctest: +SKIP
+>>> model.predict(rows)  # doctest: +SKIP
+[shape: (2,) Series: 'score' [f32] ...]
+"""
+
+from engine.scoring.foreign.function import Function
+from engine.scoring.foreign.isolated import Isolated
+from engine.scoring.foreign.limits import Limits
+from engine.scoring.foreign.onnx import Onnx
+from engine.scoring.foreign.skops import Skops
+
+__all__ = ["Function", "Isolated", "Limits", "Onnx", "Skops"]
