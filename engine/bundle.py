@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from engine.calibration import Calibration, restored
 from engine.classes import Class
 from engine.contract import Rule
 from engine.errors import ModelError
@@ -20,6 +24,7 @@ from engine.features.fitted import FittedPipeline
 
 DIGESTS = "digests.json"
 MODEL = "model.txt"
+CALIBRATION = "calibration.json"
 TASK = ("task", "objective", "classes", "target", "query")
 """What ``task.json`` says; older bundles say only ``task`` and ``target``."""
 
@@ -40,6 +45,7 @@ class Bundle:
         objective: LightGBM's objective; ``None``: the task's own.
         classes: Values of the label in the order of their codes; ``None``: the label is a number.
         query: Column that said which rows were ranked against each other, if any did.
+        calibration: What makes probabilities of those that the model says, if anything does.
     """
 
     model: str
@@ -53,6 +59,7 @@ class Bundle:
     objective: str | None = None
     classes: tuple[Class, ...] | None = None
     query: str | None = None
+    calibration: Calibration | None = None
 
     def files(self) -> dict[str, bytes]:
         """Return the content of the bundle's files by name, with the digest list."""
@@ -68,13 +75,23 @@ class Bundle:
             "metrics.json": _json(self.metrics),
             "provenance.json": _json(self.provenance),
         }
+        if self.calibration:
+            contents[CALIBRATION] = _json(self.calibration.told())
         return digested(contents)
+
+    def calibrated(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return predictions of the model as they are told: calibrated, if they are."""
+        return self.calibration.apply(scores) if self.calibration else scores
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 of what decides predictions: model, features, contract and task."""
+        """Return the SHA-256 of what decides predictions.
+
+        That is the model, its features, contract, task and calibration.
+        """
         contents = self.files()
-        parts = (MODEL, *self.pipeline.files(), "contract.json", "task.json")
+        parts = [MODEL, *self.pipeline.files(), "contract.json", "task.json"]
+        parts += [CALIBRATION] if self.calibration else []
         return hashlib.sha256(b"\0".join(contents[name] for name in parts)).hexdigest()
 
 
@@ -106,6 +123,7 @@ def load(folder: Path) -> Bundle:
         task.get("objective"),
         None if task.get("classes") is None else tuple(task["classes"]),
         task.get("query"),
+        restored(parsed[CALIBRATION]) if CALIBRATION in parsed else None,
     )
 
 

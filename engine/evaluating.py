@@ -116,14 +116,15 @@ def run(
 def evaluate(work: EvaluationWork, partition: Partition) -> Evaluation:
     """Score the labelled rows of one partition."""
     labelled = work.data.read(partition)
-    predict, measure = predictor(work.bundle.model).predict, work.measure
+    bundle, measure = work.bundle, work.measure
+    predict = predictor(bundle.model).predict
     model: dict[str, Scores] = {}
     baseline: dict[str, Scores] = {}
     for name in work.parts:
         chosen = labelled.parts == PARTS[name]
         y, query = labelled.y[chosen], labelled.vectors.of(chosen).query
-        x = matrix(work.bundle.pipeline, labelled.frame.filter(chosen))
-        model[name] = measure.of(y, predict(x), query)
+        x = matrix(bundle.pipeline, labelled.frame.filter(chosen))
+        model[name] = measure.of(y, bundle.calibrated(predict(x)), query)
         baseline[name] = measure.of(y, work.baseline(len(y)), query)
     return Evaluation(model, baseline)
 

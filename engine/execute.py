@@ -8,7 +8,8 @@ own, so that Dask can make it again when a worker dies; frames never travel.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -25,7 +26,7 @@ R = TypeVar("R")
 RETRIES = 2
 """Runs of a task after an exception that is not a `MillraceError` (those are never retried)."""
 
-_AHEAD = 2
+AHEAD = 2
 """Tasks under way for each thread: one runs, one waits beside it."""
 
 
@@ -44,6 +45,19 @@ class Done(Generic[R]):
     result: R
     worker: str
     peak: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A partition that could not be worked on.
+
+    Attributes:
+        partition: The partition.
+        error: Why: what the call raised, or a `TaskFailed` after all retries.
+    """
+
+    partition: Partition
+    error: MillraceError
 
 
 def over_partitions(
@@ -69,27 +83,52 @@ def over_partitions(
         MillraceError: The one that a call raised; it names its place itself.
         TaskFailed: A call failed three times, or took several workers down.
     """
+    outcomes = attempted(client, function, work, partitions, under_way=threads * AHEAD)
+    with closing(outcomes):
+        for outcome in outcomes:
+            if isinstance(outcome, Failed):
+                raise outcome.error
+            yield outcome
+
+
+def attempted(
+    client: Client,
+    function: Callable[[W, Partition], R],
+    work: W,
+    partitions: Sequence[Partition],
+    *,
+    under_way: int,
+) -> Generator[Done[R] | Failed]:
+    """Do what `over_partitions` does, but hand back a partition that fails and go on.
+
+    Args:
+        client: An open Dask client.
+        function: Importable on workers; called with the work and a partition.
+        work: What all calls share; picklable.
+        partitions: What to work on.
+        under_way: Most partitions that are submitted at once.
+    """
     client.run(process.reset_peak)
     shared = client.submit(pickle.loads, pickle.dumps(work), pure=False, retries=RETRIES)
     waiting = iter(partitions)
-    under_way: dict[Future[Any], Partition] = {}
+    running: dict[Future[Any], Partition] = {}
 
     def start(count: int) -> list[Future[Any]]:
         fresh = {
             client.submit(_call, function, shared, part, pure=False, retries=RETRIES): part
             for _, part in zip(range(count), waiting, strict=False)
         }
-        under_way.update(fresh)
+        running.update(fresh)
         return list(fresh)
 
     try:
-        finished = as_completed(start(threads * _AHEAD))
+        finished = as_completed(start(under_way))
         for future in finished:
-            done = _outcome(future, under_way.pop(future))
+            outcome = _outcome(future, running.pop(future))
             finished.update(start(1))
-            yield done
+            yield outcome
     finally:
-        client.cancel([shared, *under_way], force=True)
+        client.cancel([shared, *running], force=True)
 
 
 def _call(function: Callable[[Any, Partition], Any], work: Any, partition: Partition) -> Any:
@@ -105,23 +144,25 @@ def _call(function: Callable[[Any, Partition], Any], work: Any, partition: Parti
     return Done(partition, result, process.name(), process.peak())
 
 
-def _outcome(future: Future[Any], partition: Partition) -> Done[Any]:
+def _outcome(future: Future[Any], partition: Partition) -> Done[Any] | Failed:
     try:
         result = future.result()
     except KilledWorker as error:
-        raise TaskFailed(
+        result = TaskFailed(
             "this partition took several workers down",
             where=_place(partition),
             hint="it ran out of memory or crashed: give the workers more memory, see their log",
-        ) from error
+        )
+        result.__cause__ = error
     except Exception as error:
-        raise TaskFailed(
+        result = TaskFailed(
             f"{type(error).__name__}: {error}",
             where=_place(partition),
             hint="it failed three times; --debug shows the traceback",
-        ) from error
+        )
+        result.__cause__ = error
     if isinstance(result, MillraceError):
-        raise result
+        return Failed(partition, result)
     assert isinstance(result, Done)
     return result
 

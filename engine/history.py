@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from engine.earlier import Look, assert_together, either
 from engine.errors import ContractRefused, SpecError
-from engine.expression import computed
 from engine.features.combine.windows import Window
-from engine.features.pipeline import derived_for, origins, with_derived
+from engine.features.pipeline import derived_for
 from engine.features.step import Fitted
 from engine.order import comparable, first_unsorted
 from engine.plan import Partition, Slice
@@ -34,13 +34,11 @@ class History:
     """What windows look at, and where the rows before a partition are; small, sent to workers.
 
     Attributes:
-        windows: Fitted steps that look at earlier rows; all by the same keys and time.
-        derive: SQL expressions of the derived columns, in order.
+        looks: What looks at earlier rows: of one pipeline, or of several that want one order.
         slices: All rows of the data set, in order, in as few slices as can be.
     """
 
-    windows: tuple[Window, ...]
-    derive: Mapping[str, str]
+    looks: tuple[Look, ...]
     slices: tuple[Slice, ...]
 
     @classmethod
@@ -62,34 +60,53 @@ class History:
         if len(orders) > 1:
             raise SpecError(
                 "steps look at earlier rows by different keys or times, but data have one order: "
-                + " and ".join(f"({', '.join(order)})" for order in orders),
+                + either(orders),
                 where="features.steps",
                 hint="give them all the same by and time",
             )
         names = [n for window in windows for n in (*window.columns, *window.by, window.time)]
         needed = derived_for(derive, names)
-        return cls(windows, needed, _joined(partitions)) if windows else None
+        return cls((Look(windows, needed),), _joined(partitions)) if windows else None
+
+    @classmethod
+    def together(cls, named: Mapping[str, History | None]) -> History | None:
+        """Return one history of several pipelines over the same data; None when none has any.
+
+        Args:
+            named: Their histories, by the key in the job file that errors name.
+
+        Raises:
+            SpecError: Two of them want the rows in different orders, or make different columns of
+                the same name.
+        """
+        found = {key: history for key, history in named.items() if history is not None}
+        looks = {key: look for key, history in found.items() for look in history.looks}
+        assert_together(looks)
+        slices = next((history.slices for history in found.values()), ())
+        return cls(tuple(looks.values()), slices) if looks else None
 
     @property
     def order(self) -> list[str]:
         """Columns that the data must be sorted by: the keys, then the time."""
-        return [*self.windows[0].by, self.windows[0].time]
+        return self.looks[0].order
 
     @property
     def lookback(self) -> int:
         """Rows of a key before a row that are needed; at least one, to verify the order."""
-        return max(1, *(window.lookback for window in self.windows))
+        return max(1, *(window.lookback for look in self.looks for window in look.windows))
 
     @property
     def made(self) -> list[str]:
-        """Columns that `read` adds."""
-        return [name for window in self.windows for name in window.sources()]
+        """Columns that `read` adds, each once."""
+        return list(dict.fromkeys(name for look in self.looks for name in look.made))
 
     @property
     def reads(self) -> list[str]:
         """Columns of the data that the windows are made from."""
-        names = [name for window in self.windows for name in (*window.columns, *self.order)]
-        return origins(self.derive, names)
+        found: dict[str, None] = {}
+        for look in self.looks:
+            found |= dict.fromkeys(look.reads)
+        return list(found)
 
     def read(self, source: Source, partition: Partition, columns: Sequence[str]) -> Batch:
         """Read a partition as `Source.read` does, with what the windows make of it in ``good``.
@@ -109,10 +126,18 @@ class History:
         wanted = list(dict.fromkeys([*columns, *self.reads]))
         batch = source.read(partition, wanted)
         before, place = self._before(source, partition, wanted, batch.good)
-        rows = self._derived(pl.concat([before, batch.good]))
-        self._assert_sorted(source, place, rows)
-        made = rows.select(e for window in self.windows for e in window.expressions())
-        return replace(batch, good=batch.good.hstack(made.tail(batch.good.height)))
+        rows = pl.concat([before, batch.good])
+        self._assert_sorted(source, place, self.looks[0].add_derived(rows))
+        return replace(batch, good=batch.good.hstack(self._windows(rows).tail(batch.good.height)))
+
+    def _windows(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return what the windows make of rows; what two pipelines have in common is made once."""
+        made: dict[str, pl.Series] = {}
+        for look in self.looks:
+            fresh = [value for name, value in look.expressions().items() if name not in made]
+            columns = look.add_derived(rows).select(fresh)
+            made |= {one.name: one for one in columns}
+        return pl.DataFrame(list(made.values()))
 
     def _before(
         self, source: Source, partition: Partition, columns: Sequence[str], good: pl.DataFrame
@@ -132,10 +157,7 @@ class History:
         return found.tail(self.lookback), read
 
     def _keys(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return comparable(self._derived(rows), self.order[:-1])
-
-    def _derived(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return computed(lambda lazy: with_derived(lazy, self.derive), rows)
+        return comparable(self.looks[0].add_derived(rows), self.order[:-1])
 
     def _back(self, partition: Partition) -> Iterator[Partition]:
         """Yield the rows before a partition, last ones first, in blocks that grow to its size."""

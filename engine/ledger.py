@@ -1,4 +1,4 @@
-"""The row ledger: rows read = good + quarantined + filtered, file by file."""
+"""The row ledger: rows = good + quarantined + filtered + unreadable, file by file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from engine.contract import COLUMN, RULE
 from engine.errors import ContractRefused, MillraceError
 from engine.plan import Partition
-from engine.position import positions
+from engine.position import by_slice
 from engine.reserved import ROW
 from engine.source import Batch
 
@@ -47,10 +47,12 @@ class Ledger:
     Attributes:
         files: Counts by path.
         reasons: Quarantined rows by the first rule that each one breaks.
+        unread: Rows that could not be read, by path; they are not in ``files``.
     """
 
     files: Mapping[str, Counts] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
+    unread: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, paths: Sequence[str], partition: Partition, batch: Batch) -> Ledger:
@@ -81,7 +83,8 @@ class Ledger:
         files = dict(self.files)
         for path, counts in other.files.items():
             files[path] = files.get(path, Counts()).plus(counts)
-        return Ledger(files, dict(Counter(self.reasons) + Counter(other.reasons)))
+        reasons = Counter(self.reasons) + Counter(other.reasons)
+        return Ledger(files, dict(reasons), dict(Counter(self.unread) + Counter(other.unread)))
 
     @property
     def total(self) -> Counts:
@@ -95,13 +98,13 @@ class Ledger:
             planned: Rows of each file, as its metadata state them.
 
         Raises:
-            MillraceError: A file's rows do not balance, or were not all read.
+            MillraceError: A file's rows do not balance, or were not all seen.
         """
-        for path in {**planned, **self.files}:
+        for path in {**planned, **self.files, **self.unread}:
             counts = self.files.get(path, Counts())
             if counts.lost:
                 raise MillraceError(_imbalance(counts), where=path)
-            if counts.rows != planned.get(path, 0):
+            if counts.rows + self.unread.get(path, 0) != planned.get(path, 0):
                 raise MillraceError(
                     f"{counts.rows:,} of this file's {planned.get(path, 0):,} rows were read.",
                     where=path,
@@ -111,23 +114,26 @@ class Ledger:
             raise MillraceError("The reasons do not add up to the quarantined rows.")
 
     def refuse_over(self, max_bad: float, where: str) -> None:
-        """Stop when too many rows broke the contract.
+        """Stop when too many rows broke the contract, failed with their part or were unreadable.
 
         Args:
-            max_bad: Largest share of quarantined rows that is allowed.
+            max_bad: Largest share of quarantined and unreadable rows that is allowed.
             where: The key in the job file.
 
         Raises:
             ContractRefused: The share is over it; the message has the most frequent reasons.
         """
         total = self.total
-        share = total.quarantined / total.rows if total.rows else 0.0
+        unread = sum(self.unread.values())
+        bad, rows = total.quarantined + unread, total.rows + unread
+        share = bad / rows if rows else 0.0
         if share <= max_bad:
             return
-        top = Counter(self.reasons).most_common(_TOP)
-        told = ", ".join(f"{reason} ({count:,})" for reason, count in top)
+        reasons = Counter(self.reasons) + Counter({"could not be read": unread})
+        told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(_TOP))
+        how = "break the contract or could not be read" if unread else "break the contract"
         raise ContractRefused(
-            f"{total.quarantined:,} of {total.rows:,} rows ({share:.2%}) break the contract, "
+            f"{bad:,} of {rows:,} rows ({share:.2%}) {how}, "
             f"{max_bad:.2%} are allowed; most often: {told}",
             where=where,
             hint="mend the data or the contract, or raise the limit; see the quarantine folder",
@@ -138,13 +144,23 @@ class Ledger:
 
         Returns:
             ``rows``, ``good``, ``quarantined``, ``filtered``, ``reasons``, and ``files``: the
-            counts of at most `MOST_TOLD` files by path, those with most such rows first.
+            counts of at most `MOST_TOLD` files by path, those with most such rows first. Where
+            rows could not be read, ``unread`` counts them.
         """
-        odd = {path: counts for path, counts in self.files.items() if counts.good < counts.rows}
-        worst = sorted(odd, key=lambda path: odd[path].good - odd[path].rows)[:MOST_TOLD]
-        files = {path: odd[path]._asdict() for path in worst}
+        lacking = {path: self._lacking(path) for path in {**self.files, **self.unread}}
+        odd = [path for path, rows in lacking.items() if rows]
+        worst = sorted(odd, key=lambda path: -lacking[path])[:MOST_TOLD]
+        files = {
+            path: _told(self.files.get(path, Counts()), self.unread.get(path, 0)) for path in worst
+        }
         more = {"more_files": len(odd) - len(worst)} if len(odd) > len(worst) else {}
-        return {**self.total._asdict(), "reasons": dict(self.reasons), "files": files, **more}
+        total = _told(self.total, sum(self.unread.values()))
+        return {**total, "reasons": dict(self.reasons), "files": files, **more}
+
+    def _lacking(self, path: str) -> int:
+        """Return how many rows of a file are not good."""
+        counts = self.files.get(path, Counts())
+        return counts.rows - counts.good + self.unread.get(path, 0)
 
 
 def reasons(rejected: pl.DataFrame) -> dict[str, int]:
@@ -155,8 +171,14 @@ def reasons(rejected: pl.DataFrame) -> dict[str, int]:
 
 
 def _by_file(paths: Sequence[str], partition: Partition, rows: pl.Series) -> Counter[str]:
-    table = positions(paths, partition, rows)["file"].value_counts()
-    return Counter(dict(zip(table["file"], table["count"], strict=True)))
+    counts: Counter[str] = Counter()
+    for part, count in zip(partition.slices, by_slice(partition, rows).tolist(), strict=True):
+        counts[paths[part.file]] += count
+    return counts
+
+
+def _told(counts: Counts, unread: int) -> dict[str, int]:
+    return {**counts._asdict(), **({"unread": unread} if unread else {})}
 
 
 def _imbalance(counts: Counts) -> str:

@@ -19,8 +19,35 @@ IDLE = 130 * MIB
 """The same worker while it waits for its training process, shared libraries left out; it gives back
 what it does not need first (`engine.process.give_back`)."""
 
-PREDICTOR = 190 * MIB
-"""What a worker adds when it predicts: numba, LLVM, and compiling the kernel the first time."""
+PREDICTOR = 120 * MIB
+"""What a worker adds when it predicts: LLVM, which loads the kernel (45), and at its first batch
+the process in which LightGBM predicts some rows of it (65). The driver has compiled the kernel."""
+
+MODEL_TEXT = 8
+"""Bytes held for each byte of a model's text: the text, as it came and as it is kept (2), and while
+it is parsed and laid out (1.5, 4.2 and 5.4 measured with 100x31, 500x63 and 1000x255 leaves), which
+one model is at a time. What stays of it is 1.4 to 2.4."""
+
+EXPLAINER = 190 * MIB
+"""What a worker adds when it explains or tells leaves: numba, LLVM, and compiling those kernels
+(measured: 173 the first time on a machine, 129 with machine code that is kept)."""
+
+EXPLAINED_TEXT = 4
+"""Bytes held for each byte of a model's text beside `MODEL_TEXT`: its trees laid out again."""
+
+EXPLAINED_CELL = 24
+"""Bytes a cell of the rows that are explained at once: float64 contributions, their sizes, and a
+copy while they are sorted out."""
+
+EXPLAINED_ROWS = 8192
+"""Rows that are explained at once (`engine.scoring.explained`)."""
+
+LEAF = 8
+"""Bytes a row and tree of a table with leaves: their numbers, as a matrix and as lists."""
+
+SENT = 3
+"""Bytes held for each byte of a batch on its way to a model in a process of its own: the message,
+twice while it grows (`io.BytesIO`), and what the pipe holds."""
 
 WALKER = 120 * MIB
 """What a rank adds when it scores its own rows by the trees so far: the predictor again, compiled
@@ -51,6 +78,14 @@ FEATURE = 6 * 2**10
 """Bytes a feature in a rank: bins in the reference and in both datasets, bucket tables, histograms
 of one leaf, Python's objects."""
 
+TEXT = 4
+"""Multiples of the output table that CSV takes beyond Parquet: the peak over a table of 500k rows
+(2 ids, a text, a label, 10 floats) was 5.8 tables (also cut by size; 3.7 in folders), of Parquet
+2.0; the text is 2.2, once as it is made and once as its buffer grows."""
+
+CUT = 1
+"""The same of folders or files of a size in Parquet: 2.7 tables."""
+
 MATRIX_CELL = 4
 """Bytes a cell of the float32 matrix."""
 
@@ -64,11 +99,10 @@ BOOST_ROW = 28
 """Bytes a row while boosting, however many outputs: ordered copies of gradient and hessian (8),
 label (4), row indices and partition buffers (16)."""
 
-BOOST_OUTPUT = 16
-"""Bytes a row and output: score (8), gradient and hessian (8)."""
-
-FIRST_SCORE = 8
-"""Bytes a row and output where boosting starts from scores: LightGBM keeps them."""
+BOOST_OUTPUT = 24
+"""Bytes a row and output: score (8), gradient and hessian (8), and the score that boosting started
+from (8), which LightGBM keeps: every training may have to go on from a checkpoint (measured: one of
+28M rows took 177 MB more than it would have had without)."""
 
 EXACT_OUTPUT = 20
 """Bytes a row and output of a reproducible training: derivatives in float64, and as LightGBM takes
@@ -190,7 +224,7 @@ class Boosting:
         row_wise: Whether LightGBM keeps a second, row-wise copy.
         outputs: Raw scores of a row.
         weighted: Whether rows have weights.
-        started: Whether boosting starts from scores, because a model is gone on with.
+        started: Whether a model is gone on with: rows are scored before the first round.
         exact: Whether the same model is wanted on any number of workers.
         rotates: Whether subsets of the rows have their turn one after the other.
         ranks: How many ranks there are.
@@ -215,8 +249,7 @@ class Boosting:
     @property
     def row(self) -> int:
         """Bytes of a row while boosting, its cells apart."""
-        starts = self.started or self.rotates or self.exact
-        each = BOOST_OUTPUT + FIRST_SCORE * starts + EXACT_OUTPUT * self.exact
+        each = BOOST_OUTPUT + EXACT_OUTPUT * self.exact
         return BOOST_ROW + WEIGHT * self.weighted + each * self.outputs
 
 
@@ -278,9 +311,95 @@ def writing(shape: Shape, output_row: int, output_columns: int) -> tuple[Term, .
     )
 
 
-def scoring(shape: Shape, output_row: int, output_columns: int) -> tuple[Term, ...]:
-    """Return the terms of scoring; arguments as for `writing`."""
-    return (Term("predictor", PREDICTOR), *writing(shape, output_row, output_columns))
+def encoding(shape: Shape, output_row: int, *, text: bool, cut: bool) -> tuple[Term, ...]:
+    """Return the terms of writing rows in another way than one Parquet file a part.
+
+    Args:
+        shape: The pass.
+        output_row: Bytes of one row of the output table.
+        text: Whether rows are written as text.
+        cut: Whether they are cut into folders or files.
+    """
+    rows = max((p.rows for p in shape.partitions), default=0)
+    copies = TEXT if text else CUT if cut else 0
+    if not copies:
+        return ()
+    return (Term("rows as they are written", shape.threads * rows * output_row * copies),)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What models are asked beside their predictions.
+
+    Attributes:
+        trees: Trees whose leaves are told, of all models; 0: none.
+        explained: Whether contributions are told.
+    """
+
+    trees: int = 0
+    explained: bool = False
+
+    @property
+    def row(self) -> int:
+        """Bytes of leaves in a row of the output."""
+        return self.trees * LEAF
+
+    def terms(self, shape: Shape, texts: int) -> list[Term]:
+        """Return the terms of them, the columns apart; arguments as for `scoring`."""
+        if not (self.trees or self.explained):
+            return []
+        rows = min(EXPLAINED_ROWS, max((p.rows for p in shape.partitions), default=0))
+        cells = rows * (shape.features + 1) * self.explained
+        return [
+            Term("kernels of contributions and leaves", EXPLAINER),
+            Term("trees laid out for them", texts * EXPLAINED_TEXT),
+            Term("contributions of some rows", shape.threads * cells * EXPLAINED_CELL),
+        ]
+
+
+def scoring(
+    shape: Shape,
+    output_row: int,
+    output_columns: int,
+    texts: int = 0,
+    answers: Answers | None = None,
+) -> tuple[Term, ...]:
+    """Return the terms of scoring.
+
+    Args:
+        shape: The pass; its features are those of the widest model.
+        output_row: As for `writing`.
+        output_columns: As for `writing`.
+        texts: Bytes of the texts of all models.
+        answers: What they are asked beside predictions.
+    """
+    return (
+        Term("predictor", PREDICTOR),
+        Term("models", int(texts * MODEL_TEXT)),
+        *(answers.terms(shape, texts) if answers else ()),
+        *writing(shape, output_row, output_columns),
+    )
+
+
+def foreign(
+    shape: Shape, output_row: int, output_columns: int, memory: int, batch: int
+) -> tuple[Term, ...]:
+    """Return the terms of scoring with a model that is not LightGBM's.
+
+    Args:
+        shape: The pass; its features are none.
+        output_row: As for `writing`.
+        output_columns: As for `writing`.
+        memory: Bytes of a process with the model, which is ended when it holds more.
+        batch: Rows that go there at once.
+    """
+    top = max(shape.partitions, key=lambda p: p.bytes, default=None)
+    sent = int(top.bytes * min(1.0, batch / max(1, top.rows))) if top else 0
+    return (
+        Term("model in a process of its own", shape.threads * memory),
+        Term("batches on their way there", shape.threads * sent * SENT),
+        *writing(shape, output_row, output_columns),
+    )
 
 
 def sorting(shape: Shape) -> tuple[Term, ...]:

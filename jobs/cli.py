@@ -66,6 +66,12 @@ store_option = click.option(
     show_default=True,
     help="Folder of the run folders.",
 )
+storage_option = click.option(
+    "--storage",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Option of an object store, such as region=eu-west-1; a secret as '${secret:NAME}'.",
+)
 debug_option = click.option(
     "--debug",
     is_flag=True,
@@ -198,6 +204,69 @@ def status(run: str, as_json: bool, store: Path) -> None:
     from jobs.show import status_of, status_text
 
     _print(status_of(find_run(store, run)), as_json, status_text)
+
+
+@main.command()
+@click.argument("output")
+@storage_option
+@json_option
+@debug_option
+def verify(output: str, storage: tuple[str, ...], as_json: bool) -> None:
+    """Read every byte of OUTPUT, a folder or URL, and compare it with its manifest.
+
+    Exit codes: 0 all is as it was committed, 1 something is not.
+    """
+    from jobs.outputs import access_of, verified, verified_text
+
+    found = verified(output, access_of(storage))
+    _print(found, as_json, verified_text)
+    if found["problems"]:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("output")
+@click.option("--dry-run", is_flag=True, help="List what would be deleted, and delete nothing.")
+@click.option(
+    "--days",
+    type=click.FloatRange(min=0),
+    default=7.0,
+    show_default=True,
+    help="Leave younger files alone: their writer may live.",
+)
+@storage_option
+@json_option
+@debug_option
+def gc(output: str, dry_run: bool, days: float, storage: tuple[str, ...], as_json: bool) -> None:
+    """Delete what dead processes have left beside OUTPUT, a folder or URL.
+
+    That is scratch, and staged parts that no record names or that readers have: never a record,
+    never the only copy of a part, never a file of somebody else.
+    """
+    from jobs.outputs import access_of, collected, collected_text
+
+    found = collected(output, access_of(storage), days, not dry_run)
+    _print(found, as_json, collected_text)
+
+
+@main.command()
+@click.argument("run", default="@last")
+@click.option(
+    "-n", "rows", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Rows."
+)
+@storage_option
+@json_option
+@store_option
+@debug_option
+def head(run: str, rows: int, storage: tuple[str, ...], as_json: bool, store: Path) -> None:
+    """Show the first rows of a result, also while it is being made.
+
+    RUN is an output folder or URL, or a run: its id, the beginning of one, or @last.
+    """
+    from jobs.head import head, head_text
+    from jobs.outputs import access_of
+
+    _print(head(run, store, access_of(storage), rows), as_json, head_text)
 
 
 def _run(job: Job, store: Path) -> Result:

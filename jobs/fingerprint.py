@@ -42,7 +42,7 @@ def training_digest(job: Job, training: Training) -> str:
     features = job.features.to_dict() if job.features else None
     evaluate = job.evaluate.to_dict() if job.evaluate else None
     data = job.data[training.spec.data].to_dict()
-    return _digest([training.dataset.fingerprint(), data, features, spec, evaluate, versions()])
+    return digest([training.dataset.fingerprint(), data, features, spec, evaluate, versions()])
 
 
 def _base(training: Training) -> str | None:
@@ -60,13 +60,13 @@ def _base(training: Training) -> str | None:
 def checkpoint_digest(job: Job, training: Training) -> str:
     """Return the digest of what a model that is not finished belongs to."""
     base = training.base.bundle.digest if training.base else None
-    return _digest([training_digest(job, training), base])
+    return digest([training_digest(job, training), base])
 
 
 def profile_digest(work: Profiling) -> str:
     """Return the digest of the data, the section, what it looks for, and versions."""
     asked = [work.spec.to_dict(), work.target, work.time, work.key, repr(work.split)]
-    return _digest([work.dataset.fingerprint(), asked, versions()])
+    return digest([work.dataset.fingerprint(), asked, versions()])
 
 
 def scoring_spec(scoring: Scoring, model_digest: str) -> dict[str, Any]:
@@ -77,8 +77,11 @@ def scoring_spec(scoring: Scoring, model_digest: str) -> dict[str, Any]:
         "files": scoring.dataset.listing(),
         "model": model_digest,
         "columns": list(scoring.columns),
+        "rename": dict(spec.rename),
         "on_bad_rows": spec.on_bad_rows,
         "threshold": spec.threshold,
+        "asked": [spec.raw, spec.leaves, spec.explain],
+        "written": spec.in_files(),
         "versions": versions(),
     }
 
@@ -97,7 +100,7 @@ def sorting_spec(work: Sorting) -> dict[str, Any]:
 def preparation_spec(job: Job, work: Preparation) -> dict[str, Any]:
     """Return what prepared rows depend on; plain JSON, equal for equal results."""
     spec = work.spec.to_dict()
-    for name in ("output", "pipeline", "overwrite"):
+    for name in ("output", "pipeline", "overwrite", "if_exists", "database"):
         spec.pop(name)
     fitted = work.fitted.digest if work.fitted else None
     return {
@@ -111,6 +114,7 @@ def preparation_spec(job: Job, work: Preparation) -> dict[str, Any]:
     }
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
+    """Return the digest of a value, hexadecimal."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

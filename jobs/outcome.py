@@ -56,6 +56,23 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class BadPart:
+    """A part that failed and was set aside.
+
+    Args:
+        part: Its number.
+        rows: Rows of it.
+        unread: Those that could not even be read; the others are in quarantine.
+        error: Why.
+    """
+
+    part: int
+    rows: int
+    unread: int
+    error: str
+
+
+@dataclass(frozen=True)
 class Ledger:
     """Where every input row of a scoring went.
 
@@ -64,12 +81,14 @@ class Ledger:
         scored: Rows with a prediction.
         quarantined: Rows by the reason they have none.
         filtered: Rows left out by the job's own filter.
+        bad_parts: Parts that were set aside.
     """
 
     rows_in: int
     scored: int
     quarantined: Mapping[str, int] = field(default_factory=dict)
     filtered: int = 0
+    bad_parts: Sequence[BadPart] = ()
 
     @property
     def refused(self) -> int:
@@ -77,9 +96,14 @@ class Ledger:
         return sum(self.quarantined.values())
 
     @property
+    def unread(self) -> int:
+        """Rows that could not be read, all bad parts together."""
+        return sum(part.unread for part in self.bad_parts)
+
+    @property
     def missing(self) -> int:
         """Rows that are unaccounted for; 0 or the scoring was not exactly-once."""
-        return self.rows_in - self.scored - self.refused - self.filtered
+        return self.rows_in - self.scored - self.refused - self.filtered - self.unread
 
 
 @dataclass(frozen=True)

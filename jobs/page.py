@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from engine.bundle import Bundle
 from engine.classes import Class, text_of
-from engine.manifest import Manifest
+from engine.commit import Manifest
 from engine.metrics import CalibrationBin
 from jobs.fingerprint import versions
-from jobs.outcome import ClassCounts, Curve, DataSummary, Ledger, Report, StepMemory
+from jobs.outcome import BadPart, ClassCounts, Curve, DataSummary, Ledger, Report, StepMemory
 from jobs.planning import Planned
 from jobs.result import Result
 
@@ -37,6 +37,7 @@ def page(
         "prepared rows": result.prepared,
         "model": result.model,
         "predictions": result.predictions,
+        **{f"scored by {key}": version for key, version in result.scored_by.items()},
     }
     return Report(
         job=planned.job.name,
@@ -120,4 +121,9 @@ def _memory(planned: Planned, result: Result) -> list[StepMemory]:
 
 
 def _ledger(manifest: Manifest) -> Ledger:
-    return Ledger(manifest.rows_in, manifest.scored, manifest.reasons, manifest.filtered)
+    bad = [
+        BadPart(part.part, part.rows_in, part.unreadable, part.bad.error)
+        for part in manifest.bad_parts
+        if part.bad
+    ]
+    return Ledger(manifest.rows_in, manifest.scored, manifest.reasons, manifest.filtered, bad)

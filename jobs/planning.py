@@ -9,12 +9,11 @@ from typing import TypeAlias, TypeVar
 
 from cluster.resources import Resources
 from engine.plan import SMALLEST_BYTES, Partition, Plan, StepPlan
-from engine.registry import open_model
 from jobs import projection
 from jobs.spec import Job
 from jobs.work.preparing import Preparation, open_preparation
 from jobs.work.profiling import Profiling, open_profiling
-from jobs.work.scoring import Scoring, Wanted, open_scoring
+from jobs.work.scoring import Scoring, open_scoring
 from jobs.work.sorting import Sorting, open_sorting
 from jobs.work.training import Training, open_training
 
@@ -87,7 +86,7 @@ def plan_job(job: Job) -> Planned:
     sort = open_sorting(job.sort, job.data[job.sort.data]) if job.sort else None
     preparation = open_preparation(job) if job.prepare else None
     training = open_training(job) if job.train else None
-    scoring = _scoring(job, training)
+    scoring = open_scoring(job, training) if job.score else None
     steps: list[StepPlan] = []
 
     def cut(work: W | None, *projects: Project[W]) -> tuple[Sequence[Partition], int]:
@@ -120,19 +119,6 @@ def plan_job(job: Job) -> Planned:
         Plan(tuple(steps), resources.workers, resources.memory),
         SUBSETS[place],
     )
-
-
-def _scoring(job: Job, training: Training | None) -> Scoring | None:
-    """Return what ``[score]`` works on; the model may be one that this job is about to train."""
-    if job.score is None:
-        return None
-    if training and job.scores_what_it_trains:
-        resolved = training.resolved
-        rules = training.rules(resolved.inputs)
-        wanted = Wanted(resolved.inputs, resolved.width, resolved.lookback, rules)
-    else:
-        wanted = Wanted.by(open_model(job.score.model)[1])
-    return open_scoring(job, wanted)
 
 
 def _fitting(

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine import atomic, profiling
+from engine import profiling
+from engine.commit import atomic
 from engine.contract.inferred import infer
 from engine.errors import ContractRefused
 from engine.profile.request import Target

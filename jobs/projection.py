@@ -16,21 +16,21 @@ from engine.features.pipeline import Resolved
 from engine.formats.columnar.columns import fixed_width
 from engine.history import FIRST_ROWS
 from engine.memory import Boosting, Shape
-from engine.plan import Partition, StepPlan
+from engine.plan import Partition, StepPlan, Term
 from engine.preparing import TrainingData
 from engine.profile.request import Request, Target
 from engine.split import Split
+from jobs.output_spec import FilesSpec
 from jobs.spec import Job
+from jobs.work.foreign import Beside
 from jobs.work.preparing import Preparation
 from jobs.work.profiling import Profiling
+from jobs.work.scorer import CLASSES
 from jobs.work.scoring import Scoring
 from jobs.work.sorting import Sorting, passes
 from jobs.work.training import Training
 
 GB = 1e9
-
-CLASSES = 10
-"""Guess of the classes of a multiclass task that does not name them."""
 
 _TEXT_BYTES = 24
 """Guess of the bytes of a text value in the output table."""
@@ -132,7 +132,10 @@ def prepare(work: Preparation, parts: Sequence[Partition], resources: Resources)
         len(parts),
         dataset.rows,
         sum(part.stored for part in parts),
-        memory.writing(shape, row, len(work.columns) + work.width),
+        (
+            *memory.writing(shape, row, len(work.columns) + work.width),
+            *_encoding(shape, row, work.spec),
+        ),
         output_bytes=row * dataset.rows,
         notes=dataset.notes,
     )
@@ -195,6 +198,11 @@ def train(
             most=training.spec.max_memory,
         ),
     ]
+    if training.spec.calibrate:
+        terms = memory.evaluation(shape)
+        steps.append(
+            StepPlan("calibrate", ("score validation rows",), len(parts), rows, stored, terms)
+        )
     if job.evaluate:
         once = ("score validation and test rows",)
         terms = memory.evaluation(shape)
@@ -246,20 +254,48 @@ def score(scoring: Scoring, parts: Sequence[Partition], resources: Resources) ->
     """Project the section ``[score]``."""
     dataset = scoring.dataset
     shape = _shape(scoring, parts, resources)
-    row = _row_bytes(dataset, scoring.columns) + 5
+    answers = _answers(scoring)
+    row = _row_bytes(dataset, scoring.columns) + sum(map(_cell_bytes, scoring.added)) + answers.row
+    columns = len(scoring.columns) + len(scoring.added)
+    texts = sum(one.size for one in scoring.scorers.values())
+    beside = Beside.of(scoring.spec)
     step = StepPlan(
         "score",
         (*_key_passes(dataset), "read, predict, write"),
         len(parts),
         dataset.rows,
         sum(part.stored for part in parts),
-        memory.scoring(shape, row, len(scoring.columns)),
+        (
+            *(
+                memory.foreign(shape, row, columns, beside.memory, beside.batch)
+                if beside.memory
+                else memory.scoring(shape, row, columns, texts, answers)
+            ),
+            *_encoding(shape, row, scoring.spec),
+        ),
         output_bytes=row * dataset.rows,
         notes=dataset.notes,
     )
     return [step]
 
 
+def _encoding(shape: Shape, row: int, spec: FilesSpec) -> tuple[Term, ...]:
+    """Return what the way in which rows are written needs."""
+    text = spec.format.startswith("csv")
+    cut = bool(spec.partition_by or spec.rows_per_file or spec.file_size)
+    return memory.encoding(shape, row, text=text, cut=cut)
+
+
+def _answers(scoring: Scoring) -> memory.Answers:
+    """Return what is asked beside predictions."""
+    spec = scoring.spec
+    trees = sum(one.trees for one in scoring.scorers.values()) if spec.leaves else 0
+    return memory.Answers(trees, spec.explain is not None)
+
+
 def _row_bytes(dataset: Dataset, columns: Sequence[str]) -> int:
-    kinds = (dataset.schema[name] for name in columns)
-    return sum(_TEXT_BYTES if kind == pl.String else fixed_width(kind) for kind in kinds)
+    return sum(_cell_bytes(dataset.schema[name]) for name in columns)
+
+
+def _cell_bytes(kind: pl.DataType) -> int:
+    return _TEXT_BYTES if kind == pl.String else fixed_width(kind)

@@ -34,6 +34,7 @@ from jobs.data_spec import (
     SqlOptions,
 )
 from jobs.feature_spec import FeaturesSpec
+from jobs.foreign_spec import FunctionSpec, OnnxSpec, SkopsSpec
 from jobs.prepare_spec import PrepareSpec
 from jobs.profile_spec import ProfileSpec
 from jobs.schedule_spec import ScheduleSpec
@@ -79,6 +80,9 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`[train.schedule]`", ScheduleSpec),
     ("`[evaluate]`", EvaluateSpec),
     ("`[score]`", ScoreSpec),
+    ("`[score.function]`", FunctionSpec),
+    ("`[score.onnx]`", OnnxSpec),
+    ("`[score.skops]`", SkopsSpec),
 )
 
 _NAMES = {

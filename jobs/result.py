@@ -17,7 +17,7 @@ class Result:
         report: The HTML page.
         profile: The ``profile.json``, when the job profiles; its page lies beside it.
         skipped: Sections that had nothing to do.
-        sorted: Folder of the sorted rows, when the job sorts.
+        sorted: Folder of the sorted rows (a URL on an object store), when the job sorts.
         sorted_rows: Where the rows of its data went, as in ``ledger``.
         prepared: Folder of the prepared rows, when the job prepares.
         prepared_rows: Where the rows of its data went, as in ``ledger``.
@@ -25,6 +25,7 @@ class Result:
         trained_on: Where the rows of its data went, in total and by file.
         metrics: Its metrics by part.
         predictions: Folder of the predictions, when the job scores.
+        scored_by: Version of each model that made them, by its key in ``[score]``.
         ledger: Rows in, scored, quarantined, filtered, in total and by file.
         memory: Projected and measured bytes of a worker by step.
     """
@@ -34,14 +35,15 @@ class Result:
     report: Path
     profile: Path | None = None
     skipped: list[str] = field(default_factory=list)
-    sorted: Path | None = None
+    sorted: Path | str | None = None
     sorted_rows: dict[str, Any] = field(default_factory=dict)
-    prepared: Path | None = None
+    prepared: Path | str | None = None
     prepared_rows: dict[str, Any] = field(default_factory=dict)
     model: Path | None = None
     trained_on: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
-    predictions: Path | None = None
+    predictions: Path | str | None = None
+    scored_by: dict[str, str] = field(default_factory=dict)
     ledger: dict[str, Any] = field(default_factory=dict)
     memory: dict[str, dict[str, int | None]] = field(default_factory=dict)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from cluster.session import connect
 from engine.bundle import Bundle
+from engine.commit import Manifest
 from engine.errors import Cancelled, CommitUnknown, MillraceError
-from engine.manifest import Manifest
-from engine.registry import open_model
+from engine.ledger import MOST_TOLD
 from jobs import profiling, steps
 from jobs.events import EventLog, Reporter, Together
 from jobs.fingerprint import profile_digest
@@ -74,11 +74,8 @@ def _sections(run: Run, context: steps.Context) -> Result:
         _prepare(run, context, result)
     bundle = _train(run, context, result) if context.planned.training else None
     manifest: Manifest | None = None
-    job = context.planned.job
-    if job.score:
-        trained = bundle if job.scores_what_it_trains else None
-        scorer = trained or open_model(job.score.model)[1]
-        manifest = _score(run, context, scorer, result)
+    if context.planned.scoring:
+        manifest = _score(run, context, bundle, result)
     result.memory = {
         step.name: {"projected": step.peak, "measured": context.measured.get(step.name)}
         for step in context.planned.plan.steps
@@ -102,7 +99,7 @@ def _profile(run: Run, context: steps.Context, result: Result) -> None:
 def _sort(run: Run, context: steps.Context, result: Result) -> None:
     work = context.planned.sorting
     assert work is not None
-    result.sorted = Path(work.spec.output)
+    result.sorted = work.spec.shown
     done = sort_rows(context, work)
     result.sorted_rows = _written(run, context, result, "sort", result.sorted, done)
 
@@ -110,7 +107,7 @@ def _sort(run: Run, context: steps.Context, result: Result) -> None:
 def _prepare(run: Run, context: steps.Context, result: Result) -> None:
     work = context.planned.preparation
     assert work is not None
-    result.prepared = Path(work.spec.output)
+    result.prepared = work.spec.shown
     done = prepare_rows(context, work)
     result.prepared_rows = _written(run, context, result, "prepare", result.prepared, done)
 
@@ -120,7 +117,7 @@ def _written(
     context: steps.Context,
     result: Result,
     section: str,
-    output: Path,
+    output: Path | str,
     done: tuple[Manifest, bool],
 ) -> dict[str, Any]:
     """Record what a section wrote, or that it had nothing to do; return where the rows went."""
@@ -138,7 +135,16 @@ def _ledger(manifest: Manifest, done: str) -> dict[str, Any]:
     names = ("quarantined", "filtered", "reasons")
     found = {name: getattr(manifest, name) for name in names}
     files = manifest.ledger.told()["files"]
-    return {"rows_in": manifest.rows_in, done: manifest.scored, **found, "files": files}
+    bad = _bad_parts(manifest) if manifest.bad_parts else {}
+    return {"rows_in": manifest.rows_in, done: manifest.scored, **found, **bad, "files": files}
+
+
+def _bad_parts(manifest: Manifest) -> dict[str, Any]:
+    """Return what became of parts that were set aside; at most `MOST_TOLD` of their errors."""
+    parts = manifest.bad_parts
+    told = {f"part {part.part}": part.bad.error for part in parts[:MOST_TOLD] if part.bad}
+    more = {"more_parts": len(parts) - len(told)} if len(parts) > len(told) else {}
+    return {"unread": manifest.unreadable, "bad_parts": {**told, **more}}
 
 
 def _train(run: Run, context: steps.Context, result: Result) -> Bundle:
@@ -155,16 +161,20 @@ def _train(run: Run, context: steps.Context, result: Result) -> Bundle:
     return bundle
 
 
-def _score(run: Run, context: steps.Context, bundle: Bundle, result: Result) -> Manifest:
+def _score(run: Run, context: steps.Context, bundle: Bundle | None, result: Result) -> Manifest:
     work = context.planned.scoring
     assert work is not None
-    manifest, before = score(context, work, bundle)
+    if bundle is not None and result.model is not None:
+        work = work.with_trained(result.model, bundle)
+    result.scored_by = work.versions
+    manifest, before = score(context, work)
     if before:
         result.skipped.append("score")
         context.reporter.skipped("score", "these rows have their predictions from this model")
-    result.predictions = Path(work.spec.output)
+    result.predictions = work.spec.shown
     result.ledger = _ledger(manifest, "scored")
-    run.write_step("score", {"output": str(result.predictions), **result.ledger})
+    told = {"output": str(result.predictions), "models": result.scored_by}
+    run.write_step("score", {**told, **result.ledger})
     return manifest
 
 

@@ -1,8 +1,9 @@
 """Run folders: everything that is known of a run, in files.
 
 ``<store>/<id>/`` holds ``job.json`` (the resolved job), ``plan.json``, ``state/<n>.json``,
-``steps/<name>.json`` (what each finished step returned), ``events.jsonl`` and ``heartbeat``. The
-folder is the only truth: whoever has it can tell how the run stands.
+``steps/<name>.json`` (what each finished step returned), ``written/<name>.json`` (which result in
+its output a step writes), ``events.jsonl`` and ``heartbeat``. The folder is the only truth: whoever
+has it can tell how the run stands.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.atomic import make_folder, put_if_absent
+from engine.commit.atomic import make_folder, put_if_absent
 from engine.errors import SpecError
 from jobs.problems import nearest
 from jobs.state import Entry, State, StateLog
@@ -82,6 +83,11 @@ class Run:
     def write_step(self, name: str, result: Mapping[str, Any]) -> None:
         """Keep what a step returned; a later result replaces it."""
         write_whole(self.path / "steps" / f"{name}.json", _text(result))
+
+    def written(self) -> dict[str, str]:
+        """Return the name of the result that each section writes to its output, by section."""
+        files = (self.path / "written").glob("*.json")
+        return {file.stem: str(_read(file)["run"]) for file in files}
 
     def state(self) -> State:
         """Return the state as it is: LOST when the log says active and the driver is dead."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from jobs.output_spec import FilesSpec
+from jobs.predicting_spec import PREDICTION, PROBABILITY, PredictingSpec
 from jobs.problems import Problem, refuse
-from jobs.section import Columns, Flag, Location, Section, Share, Text, has_version
-
-PREDICTION, PROBABILITY = "prediction", "probability"
-"""Names of the columns that scoring adds."""
+from jobs.section import Columns, Flag, Section, Text
 
 
 class EvaluateSpec(Section):
@@ -21,17 +22,10 @@ class EvaluateSpec(Section):
     )
 
 
-class ScoreSpec(Section):
+class ScoreSpec(FilesSpec, PredictingSpec):
     """Predict every row of some data."""
 
     data: Text = Field(description="Name of the data: the `x` of `[data.x]`.")
-    model: Annotated[Location, AfterValidator(has_version)] = Field(
-        description="Model and version: `models/x@latest` or `models/x@3`."
-    )
-    output: Location = Field(
-        description="Folder for the predictions. A relative path starts at the folder of the job "
-        "file."
-    )
     columns: Columns = Field(
         (),
         description="Columns of the data that are passed through, after the key and in front of "
@@ -42,29 +36,40 @@ class ScoreSpec(Section):
         description="What to do with rows that break the contract. Left out: what the section of "
         "the data says.",
     )
-    overwrite: Flag = Field(
-        False, description="Replace predictions of an earlier, different job in the output folder."
-    )
-    threshold: Share = Field(
-        0.5, description=f"Probability from which on a binary `{PREDICTION}` is 1."
+    on_bad_part: Literal["quarantine", "fail"] = Field(
+        "fail",
+        description="What to do with a part that fails for its own sake: its file is damaged, the "
+        "model fails on it, or it fails three times. `quarantine`: it is tried once more when all "
+        "others are finished, then its rows go to quarantine with the reason `part failed: ...`, "
+        "and rows that cannot be read are counted by file and range in the manifest; both count "
+        "for `max_bad`.",
     )
 
-    @property
-    def model_path(self) -> str:
-        """Folder of the model's versions."""
-        return self.model.rpartition("@")[0]
-
-    @property
-    def model_version(self) -> int | Literal["latest"]:
-        """Version of the model."""
-        version = self.model.rpartition("@")[2]
-        return "latest" if version == "latest" else int(version)
+    rename: dict[Text, Text] = Field(
+        {},
+        description="New names of columns of the output, passed through or added: "
+        f'`{{ {PREDICTION} = "late", {PROBABILITY} = "p" }}`.',
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        refuse(
-            Problem(("columns", place), f"{name!r} is the name of a column that scoring adds")
-            for place, name in enumerate(self.columns)
-            if name in (PREDICTION, PROBABILITY)
-        )
+        refuse([*self.model_problems(), *self._taken(), *self._renamed_alike(), *self._listed()])
         return self
+
+    def _taken(self) -> Iterator[Problem]:
+        if not self.adds_unnamed:
+            return
+        for place, name in enumerate(self.columns):
+            if name in (PREDICTION, PROBABILITY):
+                what = f"{name!r} is the name of a column that scoring adds"
+                yield Problem(("columns", place), what)
+
+    def _listed(self) -> Iterator[Problem]:
+        if self.leaves and self.format.startswith("csv"):
+            yield Problem(("leaves",), "adds lists, which do not go into CSV: write Parquet")
+
+    def _renamed_alike(self) -> Iterator[Problem]:
+        counts = Counter(self.rename.values())
+        for old, new in self.rename.items():
+            if counts[new] > 1:
+                yield Problem(("rename", old), f"several columns are to be called {new!r}")

@@ -2,52 +2,49 @@
 
 from __future__ import annotations
 
-from engine import scoring
-from engine.bundle import Bundle
-from engine.errors import SpecError
-from engine.history import History
-from engine.manifest import Manifest
-from engine.staging import Run
+from engine.bad_parts import BadParts
+from engine.commit import Manifest, Run
+from engine.predict.kernel import keep
+from engine.scoring import ScoringWork
+from engine.scoring import score as score_partition
 from jobs.fingerprint import scoring_spec
 from jobs.steps import Context
 from jobs.work.scoring import Scoring
-from jobs.writing import Written, written
+from jobs.writing import Written, facts, written
 
 
-def score(context: Context, work: Scoring, bundle: Bundle) -> tuple[Manifest, bool]:
+def score(context: Context, work: Scoring) -> tuple[Manifest, bool]:
     """Score all rows, or find that this was done before.
+
+    Args:
+        context: The run.
+        work: What is scored, and with what; all models are trained.
 
     Returns:
         The manifest, and whether nothing had to be done.
 
     Raises:
-        SpecError: A column of the data is called as one that scoring adds.
+        SpecError: Columns of the output have one name, or a column that is renamed is not there.
     """
-    _refuse_taken(work, bundle)
-    spec = scoring_spec(work, bundle.digest)
-    job = Written("score", work.dataset, context.planned.score_partitions, spec)
+    keep()  # here, where there is memory for a compiler
+    model = work.model()
+    spec = scoring_spec(work, model.digest)
+    fail = context.fails(work.spec.data, work.spec.on_bad_rows)
+    partitions, bad = context.planned.score_partitions, None
+    if work.spec.on_bad_part == "quarantine":
+        bad = BadParts(work.dataset.source, tuple(work.read_columns), len(partitions), fail)
+    job = Written("score", work.dataset, partitions, spec, bad)
 
-    def shared(run: Run) -> scoring.ScoringWork:
-        return scoring.ScoringWork(
+    def shared(run: Run) -> ScoringWork:
+        return ScoringWork(
             work.dataset.source,
-            bundle,
+            model,
             run,
             work.columns,
-            context.fails(work.spec.data, work.spec.on_bad_rows),
-            work.spec.threshold,
-            History.of(bundle.pipeline.steps, bundle.pipeline.derive, job.partitions),
+            fail,
+            work.history(job.partitions),
+            work.spec.rename,
+            encoding=work.spec.encoding(facts(spec)),
         )
 
-    return written(context, job, work.spec, scoring.score, shared)
-
-
-def _refuse_taken(work: Scoring, bundle: Bundle) -> None:
-    """Refuse passed-through columns with the name of a prediction: classes are known only now."""
-    added = scoring.prediction_columns(bundle.task, bundle.classes or ())
-    for name in work.columns:
-        if name in added:
-            raise SpecError(
-                f"{name!r} is the name of a column that scoring adds",
-                where="score.columns",
-                hint="leave the column out, or give it another name",
-            )
+    return written(context, job, work.spec, score_partition, shared)

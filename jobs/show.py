@@ -35,7 +35,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     ]
     fits = "fits" if plan["peak"] <= plan["limit"] else "DOES NOT FIT"
     limit = f"{plan['workers']} workers of {size(plan['limit'])}: the job {fits}"
-    return "\n".join([*_data(plan), "", *_table([head, *rows]), "", *_reasons(plan), limit])
+    return "\n".join([*_data(plan), "", *table([head, *rows]), "", *_reasons(plan), limit])
 
 
 def _data(plan: Mapping[str, Any]) -> list[str]:
@@ -52,7 +52,7 @@ def _data(plan: Mapping[str, Any]) -> list[str]:
         )
         for name, told in plan["data"].items()
     ]
-    return _table([head, *rows])
+    return table([head, *rows])
 
 
 def _reasons(plan: Mapping[str, Any]) -> Iterator[str]:
@@ -138,7 +138,7 @@ def list_text(statuses: Sequence[Mapping[str, Any]]) -> str:
         (s["run"], str(s["job"]), s["state"], _local(s["started"]), duration(s["seconds"]))
         for s in statuses
     ]
-    return "\n".join(_table([head, *rows])) if rows else "no runs"
+    return "\n".join(table([head, *rows])) if rows else "no runs"
 
 
 def result_text(result: Mapping[str, Any]) -> str:
@@ -195,7 +195,7 @@ def _local(time: str) -> str:
     return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Align columns: the first to the left, the others to the right where all are numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     cells = zip(*rows[1:], strict=True)

@@ -12,10 +12,11 @@ from cluster.spec import ClusterSpec, LocalCluster
 from jobs.contract_spec import ColumnRule, ContractSpec
 from jobs.data_spec import DataSpec, overlap
 from jobs.feature_spec import FeaturesSpec
+from jobs.predicting_spec import PREDICTION, PROBABILITY
 from jobs.prepare_spec import PrepareSpec
 from jobs.problems import Problem, nearest, refuse
 from jobs.profile_spec import ProfileSpec
-from jobs.score_spec import PREDICTION, PROBABILITY, EvaluateSpec, ScoreSpec
+from jobs.score_spec import EvaluateSpec, ScoreSpec
 from jobs.section import Section
 from jobs.sort_spec import SortSpec
 from jobs.split_spec import SplitSpec
@@ -71,9 +72,11 @@ class Job(Section):
     @property
     def scores_what_it_trains(self) -> bool:
         """Whether ``[score]`` asks for the model that ``[train]`` of this job makes."""
-        if self.train is None or self.score is None:
-            return False
-        return (self.score.model_path, self.score.model_version) == (self.train.model, "latest")
+        return self.score is not None and any(map(self.trains, self.score.references.values()))
+
+    def trains(self, reference: str) -> bool:
+        """Tell whether this is the model that ``[train]`` of this job makes."""
+        return self.train is not None and reference == f"{self.train.model}@latest"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

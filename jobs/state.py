@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from engine.atomic import put_if_absent
+from engine.commit.atomic import put_if_absent
 from engine.errors import MillraceError
 from jobs.driver import Driver
 

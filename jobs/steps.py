@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from engine import evaluating
 from engine.bad_rows import BadRows
 from engine.boosting import Fitted, fit
 from engine.bundle import Bundle, load
+from engine.calibration import fitted as fitted_calibration
 from engine.errors import ModelError
 from engine.evaluating import Evaluation
 from engine.execute import Done
 from engine.fitting import Prepared, prepare
+from engine.metrics import BinaryScores, ScoreHistogram
+from engine.metrics.custom import CustomScores
+from engine.predict.kernel import keep
 from engine.preparing import matrix
 from engine.registry import save
 from engine.registry import versions as model_versions
@@ -26,6 +31,7 @@ from jobs.events import Reporter
 from jobs.fingerprint import checkpoint_digest, training_digest, versions
 from jobs.planning import Planned
 from jobs.stopping import Stop
+from jobs.whole import write_whole
 from jobs.work.training import Training
 
 
@@ -56,6 +62,12 @@ class Context:
         bound = next((s.peak for s in self.planned.plan.steps if s.name == step), None)
         self.reporter.step_started(step, rows, bound=bound)
 
+    def writes(self, step: str, run: str) -> None:
+        """Keep which result in its output a step writes, for who wants to look at it."""
+        folder = self.folder / "written"
+        folder.mkdir(exist_ok=True)
+        write_whole(folder / f"{step}.json", json.dumps({"run": run}).encode())
+
     def fails(self, name: str, asked: str | None) -> bool:
         """Tell whether a bad row of some data ends a section, which may say so itself."""
         return (asked or self.planned.job.data[name].on_bad_rows) == "fail"
@@ -84,10 +96,16 @@ def train(context: Context, training: Training) -> tuple[Path, Bundle]:
     """
     prepared = _prepare(context, training)
     fitted = _fit(context, training, prepared)
-    bundle = _bundle(context, training, prepared, fitted, {})
+    bundle = _bundle(context, training, prepared, fitted)
+    if training.spec.calibrate:
+        found = _scored(context, training, prepared, bundle, "calibrate", ("valid",))
+        calibration = fitted_calibration(training.spec.calibrate, _histogram(found))
+        context.reporter.step_done({"kind": training.spec.calibrate})
+        bundle = replace(bundle, calibration=calibration)
     if context.planned.job.evaluate:
-        found = _evaluate(context, training, prepared, bundle)
-        bundle = _bundle(context, training, prepared, fitted, _measures(found))
+        found = _scored(context, training, prepared, bundle, "evaluate", ("valid", "test"))
+        context.reporter.step_done(found.results())
+        bundle = replace(bundle, metrics={**_measures(found), **bundle.metrics})
     folder = save(bundle.files(), Path(training.spec.model))
     return folder, bundle
 
@@ -144,17 +162,24 @@ def _checkpoint(context: Context, training: Training) -> Path:
     return folder / f"{checkpoint_digest(context.planned.job, training)}.txt"
 
 
-def _evaluate(
-    context: Context, training: Training, prepared: Prepared, bundle: Bundle
+def _scored(
+    context: Context,
+    training: Training,
+    prepared: Prepared,
+    bundle: Bundle,
+    step: str,
+    wanted: Sequence[str],
 ) -> Evaluation:
+    """Score the rows of some parts of the data, as a step of the run."""
+    keep()  # the workers that predict have no memory for a compiler
     session, counts = context.session(), prepared.counts
-    parts = tuple(n for n in ("valid", "test") if prepared.survey.counts.get(n))
+    parts = tuple(name for name in wanted if prepared.survey.counts.get(name))
     partitions = [
         part
         for part in context.planned.train_partitions
         if any(counts[part.index].get(name) for name in parts)
     ]
-    context.start("evaluate", sum(part.rows for part in partitions))
+    context.start(step, sum(part.rows for part in partitions))
     found = evaluating.run(
         session.client,
         evaluating.EvaluationWork(
@@ -166,10 +191,16 @@ def _evaluate(
         ),
         partitions,
         threads=session.resources.cores,
-        progress=context.watch("evaluate"),
+        progress=context.watch(step),
     )
-    context.reporter.step_done(found.results())
     return found
+
+
+def _histogram(found: Evaluation) -> ScoreHistogram:
+    """Return the validation rows of a binary model by probability and label."""
+    scores = found.model.get("valid")
+    own = scores.own if isinstance(scores, CustomScores) else scores
+    return own.histogram if isinstance(own, BinaryScores) else ScoreHistogram()
 
 
 def _measures(found: Evaluation) -> dict[str, Any]:
@@ -181,7 +212,6 @@ def _bundle(
     training: Training,
     prepared: Prepared,
     fitted: Fitted,
-    measures: Mapping[str, Any],
 ) -> Bundle:
     spec, features = training.spec, prepared.pipeline.features
     rules = training.rules(prepared.pipeline.inputs)
@@ -193,7 +223,6 @@ def _bundle(
         task=spec.task,
         target=spec.target,
         metrics={
-            **measures,
             "history": fitted.history,
             "best_round": fitted.best_round,
             "importance": dict(zip(features, map(float, fitted.importance), strict=True)),

@@ -67,6 +67,12 @@ class TrainSpec(LabelSpec):
         description="Parameters of LightGBM under its own names; `n_estimators` (or a synonym) is "
         f"the number of rounds, {DEFAULT_ROUNDS} when left out.",
     )
+    calibrate: Literal["isotonic", "sigmoid"] | None = Field(
+        None,
+        description="Of a binary model: `probability` is calibrated on the validation rows, by the "
+        "rising line that fits them best (`isotonic`, from some thousand rows on) or by Platt "
+        "scaling (`sigmoid`). Left out: it is what the model says.",
+    )
     schedule: ScheduleSpec | None = Field(
         None, description="A learning rate that falls. Left out: it stays as it is."
     )
@@ -160,7 +166,10 @@ class TrainSpec(LabelSpec):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        checks = (self.label_problems, self._init, self._query, self._metrics, self._params)
+        checks = (
+            *(self.label_problems, self._init, self._query, self._metrics, self._params),
+            self._calibrate,
+        )
         found = [problem for check in checks for problem in check()]
         refuse(found or self._clashes())
         return self
@@ -170,6 +179,14 @@ class TrainSpec(LabelSpec):
             yield Problem(("init_score",), "does not go with `init`: a model says where to start")
         if self.refit is not None:
             yield from self._refit()
+
+    def _calibrate(self) -> Iterator[Problem]:
+        if self.calibrate is None:
+            return
+        if self.task != "binary":
+            yield Problem(("calibrate",), f"is for binary models, and this one is {self.task}")
+        if not (self.split and self.split.has_valid):
+            yield Problem(("calibrate",), "needs validation rows: give train.split.valid")
 
     def _refit(self) -> Iterator[Problem]:
         if self.init is None:

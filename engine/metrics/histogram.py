@@ -76,6 +76,14 @@ class ScoreHistogram:
         return _grouped(keys[order], positives, negatives, shift, min(self.limit, other.limit))
 
     @property
+    def scores(self) -> npt.NDArray[np.float32]:
+        """The score of each key, shape (k,); the least one of those that share it."""
+        ordered = self.keys << np.uint32(self.shift) if self.shift < 32 else self.keys
+        sign = np.uint32(1 << 31)
+        bits = np.where(ordered & sign, ordered ^ sign, ~ordered)
+        return bits.astype(np.uint32).view(np.float32)
+
+    @property
     def totals(self) -> tuple[int, int]:
         """Positives and negatives over all keys."""
         return int(self.positives.sum()), int(self.negatives.sum())

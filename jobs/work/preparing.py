@@ -18,6 +18,7 @@ from jobs.spec import (
     Job,
     PrepareSpec,
 )
+from jobs.work.files import assert_written
 from jobs.work.learning import Asked, learning
 from jobs.work.section import there
 
@@ -83,16 +84,29 @@ def open_preparation(job: Job) -> Preparation:
         asked = Asked("prepare", spec.target, spec.split, spec.seed)
         data, pipeline, resolved = learning(asked, job, data_spec, dataset)
         _assert_apart(columns, spec, resolved.features)
+        _assert_written(dataset, columns, spec, resolved.features)
         return Preparation(spec, dataset, data, columns, pipeline, resolved)
     fitted = open_pipeline(spec.fitted)[1]
     dataset.require(fitted.inputs, f"data.{spec.data} (columns that the pipeline needs)")
     _assert_apart(columns, spec, fitted.features)
+    _assert_written(dataset, columns, spec, fitted.features)
     data = TrainingData(dataset.source, None, Split("random"), fitted.inputs)
     return Preparation(spec, dataset, data, columns, fitted=fitted)
 
 
+def _added(spec: PrepareSpec, features: Sequence[str]) -> list[str]:
+    return [*features, *([spec.label] if spec.target else []), *([SPLIT] if spec.split else [])]
+
+
+def _assert_written(
+    dataset: Dataset, columns: Sequence[str], spec: PrepareSpec, features: Sequence[str]
+) -> None:
+    passed = {name: dataset.schema[name] for name in columns}
+    assert_written("prepare", spec, passed, _added(spec, features))
+
+
 def _assert_apart(columns: Sequence[str], spec: PrepareSpec, features: Sequence[str]) -> None:
-    added = [*features, *([spec.label] if spec.target else []), *([SPLIT] if spec.split else [])]
+    added = _added(spec, features)
     if twice := [name for name in (*columns, *added[len(features) :]) if name in features]:
         raise SpecError(
             f"column {twice[0]!r} would be there twice: it is a feature too",

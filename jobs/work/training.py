@@ -19,8 +19,8 @@ from jobs.spec import (
 )
 from jobs.work.base import Base, open_base
 from jobs.work.learning import Asked, labelled, learning
-from jobs.work.scoring import Wanted
 from jobs.work.section import there
+from jobs.work.wanted import Wanted
 
 
 @dataclass(frozen=True)

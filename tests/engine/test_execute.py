@@ -11,7 +11,7 @@ import pytest
 from cluster.session import Session, connect
 from cluster.spec import LocalCluster
 from engine.errors import InputError, TaskFailed
-from engine.execute import Done, in_order, over_partitions
+from engine.execute import Done, Failed, attempted, in_order, over_partitions
 from engine.plan import Partition, RowGroup, partitions
 
 pytestmark = pytest.mark.alone
@@ -98,6 +98,20 @@ def test_a_lasting_fault_names_the_partition(session: Session) -> None:
     with pytest.raises(TaskFailed, match="ValueError: no") as caught:
         run(session, _always, None)
     assert "partition" in str(caught.value.where)
+
+
+def _odd(work: None, partition: Partition) -> int:
+    if partition.index % 2:
+        raise InputError(f"damaged {partition.index}")
+    return partition.index
+
+
+def test_what_fails_is_handed_back_and_the_others_finish(session: Session) -> None:
+    outcomes = list(attempted(session.client, _odd, None, PARTS, under_way=4))
+    failed = {one.partition.index: str(one.error) for one in outcomes if isinstance(one, Failed)}
+    assert failed == {index: f"damaged {index}" for index in range(1, 40, 2)}
+    done = [one.result for one in outcomes if isinstance(one, Done)]
+    assert sorted(done) == list(range(0, 40, 2))
 
 
 def test_a_killed_worker_costs_no_partition(session: Session, tmp_path: Path) -> None:

@@ -267,3 +267,47 @@ def test_two_orders_are_refused() -> None:
     steps = fitted(Lag(("x",), "t", ("k",)), Lag(("x",), "t", ("n",)))
     with pytest.raises(SpecError, match=r"\(k, t\) and \(n, t\)"):
         History.of(steps, {}, [])
+
+
+MORE = fitted(
+    Lag(("x", "other"), "t", ("k", "n"), (1, 7)),
+    Rolling(("other",), "t", ("k", "n"), 4, "max"),
+)
+OTHER = {"k": "upper(k)", "double": "x + 1", "other": "double * 3"}
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 2**32), st.sets(st.integers(0, 120), max_size=3), st.integers(20, 90))
+def test_several_pipelines_look_as_each_does_alone(seed: int, cuts: set[int], size: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        data = opened(Path(folder), rows(seed), list(cuts), contract=CONTRACT, where=WHERE)
+        parts = cut(data, size)
+        apart = {"a": History.of(STEPS, DERIVE, parts), "b": History.of(MORE, OTHER, parts)}
+        both = History.together({**apart, "c": None})
+        assert both is not None and both.made == [*NAMES, "x_lag7", "other_lag1", *both.made[-2:]]
+        assert set(both.reads) == {"x", "k", "n", "t"} and both.lookback == 7
+        for part in parts:
+            found = both.read(data.source, part, ["x"]).good
+            for one in apart.values():
+                assert one is not None
+                alone = one.read(data.source, part, ["x"]).good.select(one.made)
+                assert_frame_equal(found.select(one.made), alone, check_exact=True)
+
+
+def test_pipelines_that_contradict_each_other() -> None:
+    def of(derive: dict[str, str], *steps: Any) -> History | None:
+        return History.of(fitted(*steps), derive, [])
+
+    one = of(DERIVE, Lag(("double",), "t", ("k",)))
+    assert History.together({"a": None}) is None
+    for other, what in (
+        (of(DERIVE, Lag(("x",), "t")), "different keys or times"),
+        (of({}, Lag(("x",), "t", ("k",))), "different keys or times"),  # another k
+        (of({**DERIVE, "double": "x * 3"}, Lag(("double",), "t", ("k",))), "'double_lag1'"),
+    ):
+        with pytest.raises(SpecError, match=what) as caught:
+            History.together({"a": one, "b": other})
+        assert caught.value.where == "a and b"
+    same = of({**DERIVE, "more": "x"}, Lag(("double",), "t", ("k",), (1, 2)))
+    both = History.together({"a": one, "b": same})
+    assert both is not None and both.made == ["double_lag1", "double_lag2"]

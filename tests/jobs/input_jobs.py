@@ -16,8 +16,8 @@ import pytest
 
 from cluster.session import connect
 from cluster.spec import LocalCluster
+from engine.commit import Manifest
 from engine.errors import MillraceError
-from engine.manifest import Manifest
 from engine.quarantine import HEAD
 from jobs import run as run_module
 from jobs.events import Reporter, Together

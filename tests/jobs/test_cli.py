@@ -291,7 +291,8 @@ def test_a_run_from_end_to_end(millrace: Millrace, table: Path) -> None:
 @pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_drained(millrace: Millrace, table: Path, number: signal.Signals) -> None:
-    Path("job.toml").write_text(toml(table, "1000000, learning_rate = 1e-6"))  # does not end
+    slow = "200000, learning_rate = 1e-6, num_leaves = 2"  # minutes; and its model would fit
+    Path("job.toml").write_text(toml(table, slow))
     process = running("run", "job.toml")
     assert process.stderr is not None
     while "round" not in process.stderr.readline():
@@ -309,7 +310,7 @@ def test_a_run_that_is_drained(millrace: Millrace, table: Path, number: signal.S
 @pytest.mark.slow
 @pytest.mark.alone
 def test_a_run_that_is_stopped_at_once(millrace: Millrace, table: Path) -> None:
-    Path("job.toml").write_text(toml(table, "1000000"))
+    Path("job.toml").write_text(toml(table, "1000"))
     process = running("run", "job.toml")
     assert process.stderr is not None
     while "prepare" not in process.stderr.readline():

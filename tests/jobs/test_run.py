@@ -122,11 +122,11 @@ def test_a_second_run_skips_everything(done: tuple[Path, Result]) -> None:
 
 
 @pytest.mark.slow
-def test_predictions_are_the_same_bits_on_one_two_and_three_workers(
+def test_predictions_are_the_same_bits_on_one_two_and_four_workers(
     done: tuple[Path, Result], tmp_path: Path
 ) -> None:
     expected = predictions(done[0])
-    for workers in (1, 3):
+    for workers in (1, 4):
         folder = tmp_path / str(workers)
         write(folder, by="time", workers=workers)
         shutil.copytree(done[0] / "models", folder / "models")

@@ -112,8 +112,8 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
     assert job.data["history"].path == f"{tmp_path}/data/month=*/*.parquet"
     assert job.data["today"].path == "/data/today/*.csv"
     assert job.train.model == f"{tmp_path}/models/flight-delays"
-    assert job.score.model_path == job.train.model
-    assert job.score.model_version == "latest"
+    assert job.score.references == {"model": f"{job.train.model}@latest"}
+    assert job.scores_what_it_trains
     assert job.score.output == f"{tmp_path}/predictions"
 
 

@@ -1,70 +1,21 @@
-"""Scoring: one task a partition reads, checks, prepares, predicts and stages one part."""
+"""The columns that scoring adds, for every task: names, types and values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from engine.bundle import Bundle
 from engine.classes import Class, text_of
-from engine.history import History, read_with
-from engine.part import rejected_of, stage
-from engine.plan import Partition
-from engine.predict import predictor
-from engine.preparing import matrix
-from engine.source import Source
-from engine.staging import Run, Staged
 
 PREDICTION, PROBABILITY = "prediction", "probability"
 """Names of the columns that scoring adds; of several classes each has a probability of its own,
 such as ``probability_yes``."""
 
-
-@dataclass(frozen=True)
-class ScoringWork:
-    """What the tasks of a scoring pass share.
-
-    Attributes:
-        source: The rows to score.
-        bundle: The model.
-        run: Where parts are staged.
-        columns: Columns that are passed through, in front of the prediction.
-        fail: A rejected row ends the job instead of going to quarantine.
-        threshold: Probability above which a binary prediction is 1.
-        history: What looks at earlier rows, if anything does.
-    """
-
-    source: Source
-    bundle: Bundle
-    run: Run
-    columns: tuple[str, ...]
-    fail: bool
-    threshold: float
-    history: History | None = None
-
-
-def score(work: ScoringWork, partition: Partition) -> Staged:
-    """Score the rows of one partition and stage them as one part.
-
-    Returns:
-        The staged part; rows read are scored, quarantined or filtered, and nothing else.
-
-    Raises:
-        ContractRefused: A row breaks the contract and bad rows were to fail the job.
-    """
-    pipeline = work.bundle.pipeline
-    wanted = list(dict.fromkeys([*work.columns, *pipeline.inputs]))
-    batch = read_with(work.history, work.source, partition, wanted)
-    rejected = rejected_of(work.source, partition, batch, work.fail)
-    scores = predictor(work.bundle.model).predict(matrix(pipeline, batch.good))
-    passed = [batch.good[name] for name in work.columns]
-    found = predictions(work.bundle.task, scores, work.threshold, work.bundle.classes or ())
-    table = pl.DataFrame([*passed, *found])
-    return stage(work.run, work.source, partition, batch, rejected, table)
+RAW, LEAVES = "raw", "leaves"
+"""Names of the columns of raw scores, of several classes ``raw_yes``, and of leaf numbers."""
 
 
 def prediction_columns(task: str, classes: Sequence[Class] = ()) -> dict[str, pl.DataType]:
@@ -106,9 +57,20 @@ def predictions(
         return [pl.Series(PREDICTION, numbers[:, 0])]
     codes = scores.argmax(axis=1) if task == "multiclass" else scores > threshold
     labels = pl.Series(classes or (0, 1), dtype=columns[PREDICTION])
-    chosen = labels.gather(codes.astype(np.uint32)).alias(PREDICTION)
+    if labels.dtype == pl.String:
+        chosen = labels.gather(codes.astype(np.uint32)).alias(PREDICTION)
+    else:  # without a wait for a thread of Polars
+        chosen = pl.Series(PREDICTION, labels.to_numpy()[codes.astype(np.intp)])
     names = list(columns)[1:]
     return [chosen, *(pl.Series(name, numbers[:, at]) for at, name in enumerate(names))]
+
+
+def raw_columns(task: str, classes: Sequence[Class] = ()) -> list[str]:
+    """Return the names of the columns of raw scores, in order; arguments as `prediction_columns`.
+
+    Each is float64: the bits of ``Booster.predict(raw_score=True)``.
+    """
+    return [f"{RAW}_{text_of(label)}" for label in classes] if task == "multiclass" else [RAW]
 
 
 def _kind(classes: Sequence[Class]) -> pl.DataType:

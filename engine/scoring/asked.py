@@ -1,0 +1,24 @@
+"""What a user wants to know of each row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a model is asked beside its prediction.
+
+    Attributes:
+        threshold: Probability above which a binary prediction is the second class.
+        raw: Raw scores too, as float64: those of LightGBM, bit for bit.
+        leaves: The row's leaf in every tree too.
+        explain: What each feature contributed to the raw score: of ``all`` features, or the so
+            many largest; None: not asked.
+    """
+
+    threshold: float = 0.5
+    raw: bool = False
+    leaves: bool = False
+    explain: Literal["all"] | int | None = None

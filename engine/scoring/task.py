@@ -1,0 +1,72 @@
+"""What a worker does with one partition: read, check, predict, stage one part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from engine.commit import Run, Staged
+from engine.encoding import Encoding
+from engine.errors import ModelFailed
+from engine.history import History, read_with
+from engine.part import rejected_of, stage
+from engine.plan import Partition
+from engine.scoring.model import Model
+from engine.source import Source
+
+
+@dataclass(frozen=True)
+class ScoringWork:
+    """What the tasks of a scoring pass share.
+
+    Attributes:
+        source: The rows to score.
+        model: What predicts.
+        run: Where parts are staged.
+        columns: Columns that are passed through, in front of the prediction.
+        fail: A rejected row ends the job instead of going to quarantine.
+        history: What looks at earlier rows, if anything does.
+        rename: New name by old name, of columns that are passed through or added.
+        encoding: How the rows are written.
+    """
+
+    source: Source
+    model: Model
+    run: Run
+    columns: tuple[str, ...]
+    fail: bool
+    history: History | None = None
+    rename: Mapping[str, str] = field(default_factory=dict)
+    encoding: Encoding = field(default_factory=Encoding)
+
+
+def score(work: ScoringWork, partition: Partition) -> Staged:
+    """Score the rows of one partition and stage them as one part.
+
+    Returns:
+        The staged part; rows read are scored, quarantined or filtered, and nothing else.
+
+    Raises:
+        ContractRefused: A row breaks the contract and bad rows were to fail the job.
+        ModelFailed: A model of the user's own failed on the rows.
+    """
+    wanted = list(dict.fromkeys([*work.columns, *work.model.inputs]))
+    batch = read_with(work.history, work.source, partition, wanted)
+    rejected = rejected_of(work.source, partition, batch, work.fail)
+    passed = [batch.good[name] for name in work.columns]
+    added = _predicted(work, partition, batch.good)
+    table = pl.DataFrame([*passed, *added]).rename(work.rename)
+    return stage(work.run, work.source, partition, batch, rejected, table, work.encoding)
+
+
+def _predicted(work: ScoringWork, partition: Partition, rows: pl.DataFrame) -> list[pl.Series]:
+    """Return what the model adds; an error of its names the partition too."""
+    try:
+        return work.model.predict(rows)
+    except ModelFailed as error:
+        first = partition.slices[0]
+        file = work.source.files[first.file].path
+        where = f"partition {partition.index}, from row {first.start + 1:,} of {file}"
+        raise ModelFailed(error.what, where=f"{where}: {error.where}", hint=error.hint) from None

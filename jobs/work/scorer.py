@@ -1,0 +1,145 @@
+"""One model of ``[score]``: where it comes from, what it needs, what it adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+
+from engine.boosting.params.given import checked
+from engine.bundle import Bundle
+from engine.classes import Class
+from engine.features.fitted import FittedPipeline
+from engine.registry import open_model
+from engine.scoring import Asked, Boosted, Model, prediction_columns
+from jobs.predicting_spec import PredictingSpec
+from jobs.work.training import Training
+from jobs.work.wanted import Wanted
+
+LEAF_TEXT = 160
+"""Bytes of a model text for each leaf, at most: its value, weight and count, and a split."""
+
+STOPPED = 1_000
+"""Guess of the rounds after which a training has stopped early, if it may; most need fewer."""
+
+CLASSES = 10
+"""Guess of the classes of a model that is not trained yet and does not name them."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model of ``[score]``, opened; or known only by the section that is about to train it.
+
+    Attributes:
+        reference: How the job file names it.
+        wanted: What it needs of the data.
+        model: What predicts; ``None``: this job is about to train it.
+        version: What the reference stands for: the folder of a version. None before it is trained.
+        task: Task that its ``prediction`` and ``probability`` columns follow; ``None``: no task
+            is known, so that they cannot be combined with those of others.
+        classes: Values of the label in the order of their codes, none when it is a number;
+            ``None``: the training will find them.
+        pipeline: Its features, where it has steps that look at earlier rows.
+        size: Bytes of its text.
+        trees: How many trees it has, at most.
+    """
+
+    reference: str
+    wanted: Wanted
+    model: Model | None = None
+    version: str | None = None
+    task: str | None = None
+    classes: tuple[Class, ...] | None = ()
+    pipeline: FittedPipeline | None = None
+    size: int = 0
+    trees: int = 0
+
+    @property
+    def columns(self) -> Mapping[str, pl.DataType] | None:
+        """Name and type of each column that it adds; None where only training will tell."""
+        if self.model is not None:
+            return self.model.columns
+        if self.task is None or self.classes is None:
+            return None
+        return prediction_columns(self.task, self.classes)
+
+    @property
+    def guessed_columns(self) -> Mapping[str, pl.DataType]:
+        """The same, with a guess where only training will tell."""
+        guess = replace(self, classes=tuple(map(str, range(CLASSES))))
+        return self.columns or guess.columns or {}
+
+    def guessed_answers(self, asked: Asked) -> list[pl.DataType]:
+        """Return types of what is asked beside predictions, where only training will tell."""
+        if self.model is not None:
+            return []
+        guess = self.columns or self.guessed_columns
+        kinds: list[pl.DataType] = [pl.Float64()] * (max(1, len(guess) - 1) if asked.raw else 0)
+        if asked.explain == "all":
+            return kinds + [pl.Float32()] * (self.wanted.width + 1)
+        return kinds + [pl.String(), pl.Float32()] * (asked.explain or 0)
+
+    @classmethod
+    def of(cls, reference: str, folder: Path, bundle: Bundle, asked: Asked) -> Scorer:
+        """Return the scorer of a model that millrace trained.
+
+        Args:
+            reference: How the job file names it.
+            folder: Folder of its version.
+            bundle: The model.
+            asked: What is wanted of it.
+        """
+        return cls(
+            reference,
+            Wanted.by(bundle),
+            Boosted(bundle, asked),
+            str(folder),
+            bundle.task,
+            bundle.classes or (),
+            bundle.pipeline,
+            len(bundle.model),
+            bundle.model.count("\nTree="),
+        )
+
+    @classmethod
+    def awaited(cls, reference: str, training: Training) -> Scorer:
+        """Return what is known of the model that this job is about to train."""
+        spec, resolved, classes = training.spec, training.resolved, training.data.classes
+        wanted = Wanted(
+            resolved.inputs, resolved.width, resolved.lookback, training.rules(resolved.inputs)
+        )
+        unknown = spec.task == "multiclass" and not classes
+        outputs = len(classes or range(CLASSES)) if spec.task == "multiclass" else 1
+        params = cast(Mapping[str, Any], checked(spec.lightgbm_params))
+        leaves = int(params.get("num_leaves", 31))
+        rounds = min(spec.rounds, STOPPED) if spec.early_stopping else spec.rounds
+        return cls(
+            reference,
+            wanted,
+            task=spec.task,
+            classes=None if unknown else classes or (),
+            size=rounds * outputs * leaves * LEAF_TEXT,
+            trees=rounds * outputs,
+        )
+
+
+def open_scorer(reference: str, asked: Asked) -> Scorer:
+    """Open a model of ``[score]``: the one place that knows which kinds of models there are.
+
+    Args:
+        reference: How the job file names it.
+        asked: What is wanted of it.
+
+    Raises:
+        ModelError: There is no such model or version, or it is damaged.
+    """
+    folder, bundle = open_model(reference)
+    return Scorer.of(reference, folder, bundle, asked)
+
+
+def asked_of(spec: PredictingSpec) -> Asked:
+    """Return what ``[score]`` wants of each of its models."""
+    return Asked(spec.threshold, spec.raw, spec.leaves, spec.explain)
