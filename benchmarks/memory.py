@@ -76,9 +76,9 @@ def _stages(location: str) -> list[tuple[str, int]]:
     """Return the peak of each stage of a partition's way, above what was held before it."""
     from engine.boosting.bins.reference import Sample, dataset_params, load_bins, make_bins
     from engine.dataset import Dataset
+    from engine.encoding import parquet_bytes
     from engine.features.fitted import FittedPipeline
     from engine.preparing import matrix
-    from engine.staging import parquet_bytes
 
     found: list[tuple[str, int]] = []
     dataset = _measured(found, "metadata, opened", lambda: Dataset.open(location))

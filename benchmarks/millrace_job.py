@@ -128,27 +128,39 @@ def write_training(
     rounds: int,
     workers: int,
     memory: int,
+    target: str = "label",
 ) -> Path:
-    """Write a job file that trains on all rows of a table; return its path."""
+    """Write a job file that trains on all rows of a table; return its path.
+
+    ``target`` is an SQL expression; several classes where ``params`` has ``num_class``.
+    """
+    task = "multiclass" if "num_class" in params else "binary"
+    params = {name: value for name, value in params.items() if name != "num_class"}
     categories = [name for name in shape.names if name.startswith("c")]
     steps = f"steps = [{{ encode = {json.dumps(categories)}, with = 'category' }}]\n"
     job = folder / "train.toml"
     job.write_text(
         _head(workers, memory, table)
         + f"[features]\ncolumns = {json.dumps(shape.names)}\n{steps if categories else ''}\n"
-        + "[train]\ndata = 'table'\ntarget = 'label'\ntask = 'binary'\n"
+        + f"[train]\ndata = 'table'\ntarget = {json.dumps(target)}\ntask = '{task}'\n"
         + f"model = '{MODEL}'\n\n[train.params]\nn_estimators = {rounds}\n"
         + "".join(f"{name} = {json.dumps(value)}\n" for name, value in params.items())
     )
     return job
 
 
-def write_scoring(folder: Path, table: Path, workers: int, memory: int) -> Path:
-    """Write a job file that scores a table with the model that is in the folder already."""
+def write_scoring(
+    folder: Path, table: Path, workers: int, memory: int, columns: Sequence[str] = ()
+) -> Path:
+    """Write a job file that scores a table with the model that is in the folder already.
+
+    ``columns`` are passed through beside the id.
+    """
     job = folder / "score.toml"
     job.write_text(
         _head(workers, memory, table)
         + f"[score]\ndata = 'table'\nmodel = '{MODEL}@latest'\noutput = '{OUTPUT}'\n"
+        + f"columns = {json.dumps(list(columns))}\n"
     )
     return job
 

@@ -1,9 +1,9 @@
 """HIGGS-like Parquet tables of any size, made once and kept.
 
 28 float32 features (the last seven are functions of the others, like the masses in HIGGS), a row
-id (int64), a binary label (float32) and, if asked for, string categories; 18 features or more are
-drawn in the same way. Every row group is drawn from a seed of its own, so memory stays at one row
-group, and the same shape gives the same bytes.
+id (int64), a binary label (float32) and, if asked for, string categories and a second id that is in
+no order; 18 features or more are drawn in the same way. Every row group is drawn from a seed of its
+own, so memory stays at one row group, and the same shape gives the same bytes.
 """
 
 from __future__ import annotations
@@ -26,19 +26,21 @@ DERIVED = 7
 LEVELS = (8, 60, 700, 5_000)  # distinct values of the categorical columns, in turn
 CACHE = Path("/tmp/millrace-bench")
 VERSION = 1  # of the recipe
+_SPREAD = 2_654_435_761  # Knuth's multiplicative hash: row numbers in no order, none twice
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides the bytes of a table; ``double``: features are float64."""
+    """What decides the bytes of a table; ``double``: features are float64; ``ids``: 1 or 2."""
 
     rows: int
     features: int = 28
     categories: int = 0
     seed: int = 1
     double: bool = False
+    ids: int = 1
 
     @property
     def group(self) -> int:
@@ -54,7 +56,7 @@ class Shape:
     @property
     def folder(self) -> str:
         """Return the folder name of the table."""
-        kind = "-float64" if self.double else ""
+        kind = ("-float64" if self.double else "") + ("-ids2" if self.ids == 2 else "")
         return f"v{VERSION}-{self.rows}x{self.features}c{self.categories}s{self.seed}{kind}"
 
 
@@ -83,6 +85,8 @@ def _group(shape: Shape, number: int) -> pa.Table:
     levels = [LEVELS[n % len(LEVELS)] for n in range(shape.categories)]
     codes = [np.floor(rng.random(rows) ** 2 * count).astype(np.int64) for count in levels]
     columns = {"id": pa.array(np.arange(first, first + rows))}
+    if shape.ids == 2:
+        columns["account"] = pa.array(np.arange(first, first + rows) * _SPREAD % 2**31)
     columns["label"] = pa.array(_label(rng, x, codes))
     kind = pa.float64() if shape.double else pa.float32()
     columns |= {f"f{n}": pa.array(values).cast(kind) for n, values in enumerate(x)}
