@@ -23,7 +23,7 @@ FIND_PYTHON = for python in $(or $(PYTHON),python3.11 python3 python3.12 python3
 	echo "millrace needs Python 3.11 or newer with its venv module (Debian: python3-venv)" >&2; \
 	exit 1; fi
 
-.PHONY: help demo test cover test-long check lint format bench bench-train bench-train-memory bench-train-larger bench-train-stopping bench-train-published bench-train-faults bench-train-same bench-score bench-profile bench-contract bench-features lock clean
+.PHONY: help demo test cover test-long check lint format bench bench-train bench-train-memory bench-train-larger bench-train-stopping bench-train-published bench-train-faults bench-train-same bench-score bench-score-faults bench-profile bench-contract bench-features lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -81,6 +81,9 @@ bench-train-same: $(VENV)/.dev ## The same model on 1, 2 and 4 workers; ARGS=...
 bench-score: $(VENV)/.dev ## Scoring against Dask DataFrame and Booster.predict; ARGS=...
 	$(BIN)/python benchmarks/score.py $(ARGS)
 
+bench-score-faults: $(VENV)/.dev ## Random kill -9 while scoring; ARGS='--faults 300'
+	$(BIN)/python benchmarks/score_faults.py $(ARGS)
+
 bench-profile: $(VENV)/.dev ## Profiling against Polars, Dask DataFrame and report libraries; ARGS=...
 	$(BIN)/python benchmarks/profile.py $(ARGS)
 
@@ -92,7 +95,7 @@ bench-features: $(VENV)/.dev ## Features against Polars, dask-ml and, if there, 
 
 lock: $(VENV)/.uv ## Resolve again; ARGS=--upgrade takes the newest versions the bounds allow
 	$(COMPILE) --group build -o requirements/runtime.txt $(ARGS)
-	$(COMPILE) --group dev --extra dask-ml --extra dataframe --extra delta --extra holidays --extra iceberg --extra sql \
+	$(COMPILE) --group dev --extra dask-ml --extra dataframe --extra delta --extra holidays --extra iceberg --extra onnx --extra skops --extra sql \
 		-c requirements/runtime.txt -o requirements/dev.txt $(ARGS)
 
 clean: ## Remove what the tools made, the environment too
