@@ -64,7 +64,8 @@ class Output:
         doubled: Rows that are there more than once.
         wrong: Files whose bytes are not those of the undisturbed output.
         left: Processes that were still there long after their driver was killed.
-        error: Why a run failed that nobody killed.
+        ended: Runs that ended with an error because a worker was killed, and were run again.
+        error: Why a run failed to which nothing was done.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Output:
     doubled: int = 0
     wrong: int = 0
     left: int = 0
+    ended: int = 0
     error: str = ""
 
     @property
@@ -100,11 +102,14 @@ class Bench:
         process = self.start("quiet")
         if process.wait(LIMIT):
             sys.exit(f"the undisturbed run failed: {self.base / 'quiet' / 'log.txt'}")
-        self.seconds = time.monotonic() - began
-        scoring = millrace_job.seconds(self.base / "quiet")["score"]
-        self.before_scoring = max(0.0, self.seconds - scoring)
+        self.learn("quiet", time.monotonic() - began)
         self.expected = digests(self.base / "quiet" / millrace_job.OUTPUT)
         self.parts = len(self.expected) - 1  # _SUCCESS
+
+    def learn(self, name: str, seconds: float) -> None:
+        """Note how long a run takes: other work on the machine may have come or gone."""
+        scoring = millrace_job.seconds(self.base / name).get("score", 0.0)
+        self.seconds, self.before_scoring = seconds, max(0.0, seconds - scoring)
 
     def folder(self, name: str) -> Path:
         """Make the folder of an output."""
@@ -176,19 +181,25 @@ def suffer(bench: Bench, number: int, faults: int, dice: random.Random) -> Outpu
     folder = bench.folder(name)
     while True:
         result.runs += 1
-        process = bench.start(name)
+        process, hit, began = bench.start(name), False, time.monotonic()
         if len(result.faults) < faults:
             early = dice.random() < EARLY
             after = dice.uniform(0 if early else bench.before_scoring, bench.seconds)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(after)
+                if result.runs == 1:
+                    bench.learn(name, time.monotonic() - began)
             if process.poll() is None:
-                kind = dice.choice(KINDS)
+                kind, hit = dice.choice(KINDS), True
                 result.faults.append(Fault(kind, round(after, 2)))
                 orphans.update(strike(process, kind, dice))
                 if kind != "worker":
                     continue
-        if (status := process.wait(LIMIT)) != 0:
+        status = process.wait(LIMIT)
+        if status and hit:  # such as a worker that died before the cluster was up
+            result.ended += 1
+            continue
+        if status:
             result.error = f"exit {status}, see {folder / 'log.txt'}"
         break
     judge(bench, result, folder)
@@ -208,8 +219,9 @@ def judge(bench: Bench, result: Output, folder: Path) -> None:
         ids = pl.read_parquet(output / "*.parquet", columns=["id"])["id"] if found else pl.Series()
         result.lost = bench.shape.rows - ids.n_unique()
         result.doubled = ids.len() - ids.n_unique()
-    begun = Counter(line.split()[0] for line in (folder / "started").read_text().splitlines())
-    result.again = begun.total() - bench.parts
+    started = folder / "started"
+    begun = len(started.read_text().splitlines()) if started.exists() else 0
+    result.again = begun - bench.parts
 
 
 def left(pids: set[int]) -> int:
@@ -263,7 +275,7 @@ def report(results: list[Output], bench: Bench) -> None:
     kinds = Counter(fault.kind for one in results for fault in one.faults)
     sums = {
         name: sum(int(getattr(one, name)) for one in results)
-        for name in ("runs", "again", "lost", "doubled", "wrong", "left")
+        for name in ("runs", "ended", "again", "lost", "doubled", "wrong", "left")
     }
     failed = sum(bool(one.error) for one in results)
     print(f"\n{kinds.total()} faults {dict(kinds)}, {len(results)} outputs of {bench.parts} parts")

@@ -2,7 +2,8 @@
 
 ``plain`` runs the function of the Dask contestant. ``millrace-plain`` runs a whole millrace job
 with a pool of processes in place of its cluster. ``limit`` does of millrace's work only what cannot
-be left out, decoding and predicting: it writes nothing and looks at no contract.
+be left out, decoding and predicting: it writes nothing and looks at no contract. As with a cluster,
+the seconds of both begin when the processes are there, and hold what their first task imports.
 """
 
 from __future__ import annotations
@@ -73,8 +74,11 @@ def _job(settings: Settings, instead: Callable[[Any, Any], None] | None) -> floa
         yield SimpleNamespace(client=None, resources=spec.resources(), dashboard=None)
 
     def over(_: Any, function: Any, work: Any, left: Sequence[Any], *, threads: int) -> Any:
-        began = time.perf_counter()
-        with multiprocessing.get_context("spawn").Pool(threads) as pool:
+        context = multiprocessing.get_context("spawn")
+        there = context.Barrier(threads + 1)
+        with context.Pool(threads, _ready, (there,)) as pool:
+            there.wait()
+            began = time.perf_counter()
             call = partial(_done, instead or function, work)
             for done in pool.imap_unordered(call, left):
                 if not instead:
@@ -91,6 +95,13 @@ def _job(settings: Settings, instead: Callable[[Any, Any], None] | None) -> floa
         sys.exit(status)
     marks: dict[str, float] = json.loads((Path(settings["folder"]) / "marks.json").read_text())
     return millrace_job.seconds(Path(settings["folder"])).get("score", marks["score"])
+
+
+def _ready(there: Any) -> None:
+    """Be where a worker of a cluster is when its first task comes: the clock starts then."""
+    import distributed  # noqa: F401
+
+    there.wait()
 
 
 def _done(function: Callable[[Any, Any], Any], work: Any, partition: Any) -> Any:

@@ -1,4 +1,8 @@
-"""Ray Data: ``read_parquet``, ``map_batches`` of pandas frames, ``write_parquet``."""
+"""Ray Data: ``read_parquet``, ``map_batches``, ``write_parquet``.
+
+Batches are asked for as Arrow and made pandas frames by hand: Ray's own have Arrow's types, which
+LightGBM refuses.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ def with_ray(settings: Settings) -> float:
         settings["table"], columns=[*settings["ids"], *settings["features"]]
     )
     scores = rows.map_batches(
-        partial(_scored, settings=settings), batch_format="pandas", batch_size=BATCH
+        partial(_scored, settings=settings), batch_format="pyarrow", batch_size=BATCH
     )
     scores.write_parquet(settings["output"], compression="zstd")
     seconds = time.perf_counter() - began
@@ -30,8 +34,11 @@ def with_ray(settings: Settings) -> float:
     return seconds
 
 
-def _scored(frame: Any, settings: Settings) -> Any:
-    return predicted(categorised(frame), settings)
+def _scored(rows: Any, settings: Settings) -> Any:
+    import pyarrow as pa
+
+    scores = predicted(categorised(rows.to_pandas()), settings)
+    return pa.Table.from_pandas(scores, preserve_index=False)
 
 
 CONTESTANTS: Mapping[str, Callable[[Settings], float]] = {"ray": with_ray}

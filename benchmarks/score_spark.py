@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -26,6 +27,8 @@ def with_spark(settings: Settings) -> float:
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    for name in ("score_booster.py", "synthetic.py"):  # its Python workers look elsewhere
+        session.sparkContext.addPyFile(str(Path(__file__).with_name(name)))
     began = time.perf_counter()
     ids, wanted = settings["ids"], names(settings)
     rows = session.read.parquet(settings["table"]).select(*ids, *settings["features"])
