@@ -28,7 +28,7 @@ def case(location: str, columns: list[str], target: int) -> tuple[int, int, int]
     from engine.features import encode
     from engine.features.fit import fit
     from engine.features.pipeline import Pipeline
-    from engine.memory import Shape, reading
+    from engine.memory.passes import Shape, reading
     from engine.preparing import matrix
     from engine.process import peak, reset_peak
     from engine.survey import gathered

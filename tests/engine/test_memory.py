@@ -13,7 +13,7 @@ import pytest
 from engine import memory
 from engine.formats.columnar.footer import footer
 from engine.formats.columnar.parquet import Parquet
-from engine.memory import Boosting, Shape
+from engine.memory import Boosting, Shape, passes, ranks
 from engine.plan import MIB, Partition, Term
 from engine.storage import InputFile
 
@@ -117,10 +117,10 @@ def test_columns_features_and_metadata_count_in_every_step() -> None:
         lambda shape: memory.scoring(shape, 0, 0),
         lambda shape: memory.profiling(shape, 0),
     ):
-        assert total(terms(wide)) - total(terms(SHAPE)) == 2 * 10_000 * memory.COLUMN
+        assert total(terms(wide)) - total(terms(SHAPE)) == 2 * 10_000 * passes.COLUMN
         assert total(terms(deep)) - total(terms(SHAPE)) == 2 * MIB
     train = total(memory.training(SHAPE, BOOSTING, computed=False))
     many = total(memory.training(replace(SHAPE, features=10_004), BOOSTING, computed=False))
-    assert many - train > 10_000 * memory.FEATURE
+    assert many - train > 10_000 * ranks.FEATURE
     passed = total(memory.scoring(SHAPE, 0, 10_000)) - total(memory.scoring(SHAPE, 0, 0))
-    assert passed == 2 * 10_000 * memory.WRITTEN_COLUMN
+    assert passed == 2 * 10_000 * passes.WRITTEN_COLUMN

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from engine import memory, spilling
 from engine.errors import MillraceError
-from engine.memory import Shape
+from engine.memory import Shape, ranges
 from engine.plan import MIB, Partition
 from engine.process import give_back, peak, reset_peak
 
@@ -71,8 +71,8 @@ def test_a_sort_is_planned_with_its_pieces_and_its_largest_range() -> None:
         sum(term.bytes for term in memory.sorting(Shape([part] * count, 0, 1, 20)))
         for count in (10, 1_010)
     )
-    assert many - few == 1_000 * 20 * memory.SPILL_CELL
+    assert many - few == 1_000 * 20 * ranges.SPILL_CELL
     terms = {term.name: term.bytes for term in memory.sorting(Shape([part] * 10, 0, 1, 20))}
     held = terms["partition, decoded and checked"] + terms["row groups fetched"]
     held += terms["sorted copy"] + terms["range merged"]
-    assert held >= memory.MERGED * memory.RANGE * part.bytes
+    assert held >= ranges.MERGED * ranges.RANGE * part.bytes

@@ -26,7 +26,7 @@ from engine.boosting.rank.trees import Add, adder, iterations
 from engine.boosting.work import Boosted, Work
 
 WORKER = 150 * 2**20
-"""Bytes of the Dask worker beside this rank; both share the bound (`engine.memory.IDLE`)."""
+"""Bytes of the Dask worker beside this rank; both share the bound (`engine.memory.ranks.IDLE`)."""
 
 CHECKPOINT_SECONDS = 60.0
 """A checkpoint is written at least so often (RELIABILITY 3)."""
