@@ -178,35 +178,44 @@ def _kill(process: psutil.Process) -> None:
 def suffer(bench: Bench, number: int, faults: int, dice: random.Random) -> Output:
     """Make one output under at most so many faults."""
     result, name, orphans = Output(number), f"output-{number}", set[int]()
-    folder = bench.folder(name)
-    while True:
+    folder, status = bench.folder(name), -1
+    while status:
         result.runs += 1
-        process, hit, began = bench.start(name), False, time.monotonic()
-        if len(result.faults) < faults:
-            early = dice.random() < EARLY
-            after = dice.uniform(0 if early else bench.before_scoring, bench.seconds)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(after)
-                if result.runs == 1:
-                    bench.learn(name, time.monotonic() - began)
-            if process.poll() is None:
-                kind, hit = dice.choice(KINDS), True
-                result.faults.append(Fault(kind, round(after, 2)))
-                orphans.update(strike(process, kind, dice))
-                if kind != "worker":
-                    continue
-        status = process.wait(LIMIT)
-        if status and hit:  # such as a worker that died before the cluster was up
-            result.ended += 1
-            continue
-        if status:
+        before = len(result.faults)
+        status = endure(bench, name, result, faults, dice, orphans)
+        if not status:
+            break
+        if len(result.faults) == before:
             result.error = f"exit {status}, see {folder / 'log.txt'}"
-        break
+            break
+        result.ended += status > 0  # such as a worker that died before the cluster was up
     judge(bench, result, folder)
     result.left = left(orphans)
     if result.good:
         shutil.rmtree(folder)
     return result
+
+
+def endure(
+    bench: Bench, name: str, result: Output, faults: int, dice: random.Random, orphans: set[int]
+) -> int:
+    """Run the job once, strike it until it has ended or had enough; return its exit status."""
+    process, began = bench.start(name), time.monotonic()
+    early = dice.random() < EARLY
+    after = dice.uniform(0 if early else bench.before_scoring, bench.seconds)
+    while len(result.faults) < faults:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(after)
+        if process.poll() is not None:
+            break
+        kind = dice.choice(KINDS)
+        result.faults.append(Fault(kind, round(time.monotonic() - began, 2)))
+        orphans.update(strike(process, kind, dice))
+        after = dice.uniform(0, bench.seconds - bench.before_scoring)
+    status = process.wait(LIMIT)
+    if not result.faults:
+        bench.learn(name, time.monotonic() - began)
+    return status
 
 
 def judge(bench: Bench, result: Output, folder: Path) -> None:

@@ -108,8 +108,9 @@ def attempted(
         partitions: What to work on.
         under_way: Most partitions that are submitted at once.
     """
-    client.run(process.reset_peak)
+    client.run(process.begin, function.__module__)
     shared = client.submit(pickle.loads, pickle.dumps(work), pure=False, retries=RETRIES)
+    client.replicate([shared])  # Dask gives tasks to workers that hold what they need
     waiting = iter(partitions)
     running: dict[Future[Any], Partition] = {}
 

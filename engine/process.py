@@ -9,6 +9,7 @@ import resource
 import socket
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 
@@ -23,6 +24,16 @@ def reset_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return
+
+
+def begin(module: str) -> None:
+    """Make ready for the tasks of a pass: import where they are, and start the peak anew.
+
+    All workers do it at once; left to the first task, the second worker would begin only when the
+    first one has imported everything and can send it what they share (1.3 s later, measured).
+    """
+    import_module(module)
+    reset_peak()
 
 
 def peak() -> int:

@@ -1,19 +1,12 @@
-"""LightGBM's own predictor: the reference, in a process of its own, and the fallback.
-
-``python -m engine.predict.booster`` is that process: model and rows on its standard input, raw
-scores on its standard output. It keeps LightGBM's memory-unsafe reader away from the worker, and
-it can hide dask, pandas and scikit-learn from ``import lightgbm``, which then takes a tenth of the
-time.
-"""
+"""LightGBM's own predictor: the reference, in a process of its own, and the fallback."""
 
 from __future__ import annotations
 
 import os
-import resource
 import signal
-import struct
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import ModelError
+from engine.predict.reference import HEADER, REFUSED
 
 Rows = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
 
-_HEADER = struct.Struct("<3Q")  # bytes of the model, rows, features
-_HIDDEN = ("dask", "matplotlib", "pandas", "pyarrow", "sklearn")
-_REFUSED = 3  # exit status: LightGBM read the model and said no
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
-_TIMEOUT = 120.0  # seconds, for an import and a few hundred rows
-_ADDRESS_SPACE = 8 << 30  # bytes: a length field gone wild ends here
+_TIMEOUT = 120.0  # seconds, for a few hundred rows
+_SCRIPT = str(Path(__file__).with_name("reference.py"))
 
 
 class ReferenceUnavailable(Exception):
@@ -52,24 +43,24 @@ def reference_scores(text: str, x: Rows) -> Scores:
         ReferenceUnavailable: The process did not start, was killed, or took too long.
     """
     blob = text.encode()
-    message = _HEADER.pack(len(blob), *x.shape) + blob + np.ascontiguousarray(x).tobytes()
-    root = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    message = HEADER.pack(len(blob), *x.shape) + blob + np.ascontiguousarray(x).tobytes()
+    found = find_spec("lightgbm")  # and not import it
+    if found is None or found.origin is None:
+        raise ReferenceUnavailable("LightGBM is not installed")
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "engine.predict.booster"],
+            [sys.executable, "-I", "-S", _SCRIPT, str(Path(found.origin).with_name("libpath.py"))],
             input=message,
             capture_output=True,
             timeout=_TIMEOUT,
-            env={**os.environ, **single, "PYTHONPATH": path},
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ReferenceUnavailable(str(error)) from error
     complaint = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-    if done.returncode == _REFUSED or -done.returncode in _CRASHES:
-        what = complaint if done.returncode == _REFUSED else f"crashed ({done.returncode})"
+    if done.returncode == REFUSED or -done.returncode in _CRASHES:
+        what = complaint if done.returncode == REFUSED else f"crashed ({done.returncode})"
         raise ModelError(
             f"LightGBM cannot use the model: {what}",
             hint="the model text is damaged; take the bundle from its source again",
@@ -84,30 +75,3 @@ def load(text: str) -> Any:
     import lightgbm
 
     return lightgbm.Booster(model_str=text)
-
-
-def _answer() -> int:
-    """Serve one request and return the exit status."""
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # LightGBM logs to standard output
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
-    for name in _HIDDEN:
-        sys.modules[name] = None  # type: ignore[assignment]
-    size, rows, features = _HEADER.unpack(sys.stdin.buffer.read(_HEADER.size))
-    text = sys.stdin.buffer.read(size).decode()
-    x = np.frombuffer(sys.stdin.buffer.read(), np.float32).reshape(rows, features)
-    import lightgbm
-
-    try:
-        raw = load(text).predict(x, raw_score=True, num_threads=1)
-    except lightgbm.basic.LightGBMError as error:
-        sys.stderr.write(f"{error}".replace("\n", " ") + "\n")
-        return _REFUSED
-    out.write(np.ascontiguousarray(raw, np.float64).tobytes())
-    out.close()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_answer())
