@@ -70,7 +70,7 @@ def _job(settings: Settings, instead: Callable[[Any, Any], None] | None) -> floa
     from jobs import cli, run, writing
 
     @contextmanager
-    def no_cluster(spec: Any) -> Iterator[Any]:
+    def no_cluster(spec: Any, *, remote: bool) -> Iterator[Any]:
         yield SimpleNamespace(client=None, resources=spec.resources(), dashboard=None)
 
     def over(_: Any, function: Any, work: Any, left: Sequence[Any], *, threads: int) -> Any:

@@ -67,7 +67,7 @@ def local_client(resources: Resources, *, dashboard: bool) -> Iterator[Client]:
         ClusterError: The workers do not start.
     """
     with ExitStack() as stack:
-        stack.enter_context(_environment(_worker_environment(resources.threads)))
+        stack.enter_context(_environment(_worker_environment(resources)))
         # Only the dashboard shows the profile.
         profile = {"distributed.worker.profile.enabled": dashboard}
         stack.enter_context(dask.config.set(CONFIG | profile))
@@ -80,7 +80,7 @@ def _started(resources: Resources, *, dashboard: bool) -> Iterator[distributed.L
     try:
         cluster = distributed.LocalCluster(
             n_workers=resources.workers,
-            threads_per_worker=resources.threads,
+            threads_per_worker=resources.held,
             memory_limit=resources.memory,
             processes=True,
             host=LOOPBACK,
@@ -100,13 +100,14 @@ def _started(resources: Resources, *, dashboard: bool) -> Iterator[distributed.L
         cluster.close(timeout=CLOSE_SECONDS)
 
 
-def _worker_environment(threads: int) -> dict[str, str]:
+def _worker_environment(resources: Resources) -> dict[str, str]:
     # Libraries read these when they are loaded, so they must stand before a worker starts.
     names = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     # Polars' allocator (jemalloc) keeps freed pages until the machine runs short of memory; a
     # worker that has read a partition would look 50 to 140 MiB larger than what it holds.
     allocator = {"_RJEM_MALLOC_CONF": "background_thread:true,dirty_decay_ms:500,muzzy_decay_ms:0"}
-    return dict.fromkeys(names, str(threads)) | allocator
+    cores = {"MILLRACE_CORES": str(resources.threads)}  # see `engine.cores`
+    return dict.fromkeys(names, str(resources.threads)) | cores | allocator
 
 
 @contextmanager

@@ -22,16 +22,28 @@ class Resources:
         workers: Number of worker processes.
         threads: Threads of one worker.
         memory: Bytes that one worker may use.
+        waiting: Tasks of one worker that wait for a store while its threads compute.
     """
 
     workers: int
     threads: int
     memory: int
+    waiting: int = 0
 
     @property
     def cores(self) -> int:
         """Threads of all workers together."""
         return self.workers * self.threads
+
+    @property
+    def held(self) -> int:
+        """Tasks that one worker has begun at most."""
+        return self.threads + self.waiting
+
+    @property
+    def slots(self) -> int:
+        """Tasks that all workers have begun at most."""
+        return self.workers * self.held
 
 
 def machine_memory(root: Path = Path("/")) -> int:

@@ -29,7 +29,7 @@ class Session:
 
 
 @contextmanager
-def connect(spec: ClusterSpec) -> Iterator[Session]:
+def connect(spec: ClusterSpec, *, remote: bool = False) -> Iterator[Session]:
     """Open the cluster that ``spec`` describes; use it with ``with``.
 
     On the way out, also after an exception or Ctrl-C, the client is closed and every process that
@@ -37,6 +37,7 @@ def connect(spec: ClusterSpec) -> Iterator[Session]:
 
     Args:
         spec: The cluster to open.
+        remote: Whether tasks read from a store or write to one.
 
     Yields:
         The open session.
@@ -44,6 +45,6 @@ def connect(spec: ClusterSpec) -> Iterator[Session]:
     Raises:
         ClusterError: The cluster does not start, or asks for more than there is.
     """
-    resources = spec.resources()
+    resources = spec.resources(remote=remote)
     with local_client(resources, dashboard=spec.dashboard) as client:
         yield Session(client, resources, client.dashboard_link if spec.dashboard else None)

@@ -101,8 +101,11 @@ class LocalCluster(BaseModel):
         low, high = self.ports.split("-")
         return int(low), int(high)
 
-    def resources(self) -> Resources:
+    def resources(self, *, remote: bool = False) -> Resources:
         """Return what the cluster will offer, sized to this machine where the spec leaves it open.
+
+        Args:
+            remote: Whether its tasks read from a store or write to one, and wait for it.
 
         Raises:
             ClusterError: The workers together ask for more memory than this machine has.
@@ -117,7 +120,7 @@ class LocalCluster(BaseModel):
                 f"lower `workers` or `memory` in [cluster], to {_gib(int(total * SHARE))} in all "
                 "or less",
             )
-        return Resources(workers, threads, memory)
+        return Resources(workers, threads, memory, waiting=threads * remote)
 
     def _workers(self, memory: int) -> int:
         by_cores = machine_cores() // self.threads

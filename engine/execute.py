@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from distributed import Client, Future, as_completed
 from distributed.scheduler import KilledWorker
 
-from engine import process
+from engine import cores, process
 from engine.errors import MillraceError, TaskFailed
 from engine.plan import Partition
 
@@ -135,7 +135,8 @@ def attempted(
 def _call(function: Callable[[Any, Partition], Any], work: Any, partition: Partition) -> Any:
     """Run one partition in a worker; an error that must not be retried is returned, not raised."""
     try:
-        result = function(work, partition)
+        with cores.held():
+            result = function(work, partition)
     except MillraceError as error:
         return error
     except BaseException as error:

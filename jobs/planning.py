@@ -81,7 +81,7 @@ def plan_job(job: Job) -> Planned:
         SpecError: The job does not fit its data.
         InputError: A file is damaged.
     """
-    resources = job.cluster.resources()
+    resources = job.cluster.resources(remote=job.remote)
     profiling = open_profiling(job) if job.profile else None
     sort = open_sorting(job.sort, job.data[job.sort.data]) if job.sort else None
     preparation = open_preparation(job) if job.prepare else None

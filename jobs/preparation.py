@@ -59,7 +59,7 @@ def _fitted(context: Context, work: Preparation) -> tuple[TrainingData, FittedPi
         work.pipeline,
         work.resolved,
         context.planned.prepare_partitions,
-        threads=session.resources.cores,
+        threads=session.resources.slots,
         sample_rows=0,
         seed=work.spec.seed,
         bad=context.bad_rows("prepare", work.spec.data),

@@ -58,7 +58,7 @@ def profile(context: Context, work: Profiling) -> Path:
             split=work.split,
         ),
         bad=bad,
-        threads=session.resources.cores,
+        threads=session.resources.slots,
         progress=context.watch("profile"),
     )
     found.state.ledger.check(dataset.rows_by_file())
@@ -83,7 +83,7 @@ def _about(work: Profiling) -> dict[str, Any]:
 def _keys(context: Context, work: Profiling) -> list[str]:
     """Say of each declared key whether it repeats; here that is a finding and not the end."""
     session = context.session()
-    found = look(session.client, work.dataset, threads=session.resources.cores)
+    found = look(session.client, work.dataset, threads=session.resources.slots)
     return [
         f"{one.what} ({one.where})" if isinstance(one, ContractRefused) else str(one)
         for one in found

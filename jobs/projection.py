@@ -70,7 +70,7 @@ def _shape(
     held = max((info.held for info in dataset.infos), default=0)
     columns = len(dataset.source.needed(work.read_columns))
     before = max(FIRST_ROWS, work.lookback) if work.lookback else 0
-    return Shape(parts, work.width, resources.threads, columns, held, before)
+    return Shape(parts, work.width, resources.held, columns, held, before)
 
 
 def _key_passes(dataset: Dataset) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def run_job(job: Job, store: Path, reporter: Reporter, stop: Stop | None = None)
     with ExitStack() as stack:
         stack.enter_context(run.beating())
         progress = stack.enter_context(_recorded(run))
-        session = cache(lambda: stack.enter_context(connect(job.cluster)))
+        session = cache(lambda: stack.enter_context(connect(job.cluster, remote=job.remote)))
         context = steps.Context(planned, session, told, run.path, progress.commit, stop)
         return _sections(run, context)
 

@@ -25,7 +25,7 @@ def sort_rows(context: Context, work: Sorting) -> tuple[Manifest, bool]:
     if (before := output.committed()) is not None:
         return before, True
     session = context.session()
-    threads = session.resources.cores
+    threads = session.resources.slots
     assert_unique(session.client, dataset, threads=threads)
     fail = context.fails(spec.data, spec.on_bad_rows)
     sort = Sort(dataset, spec.by, parts, fail, context.planned.job.data[spec.data].max_bad)

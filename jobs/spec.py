@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from cluster.spec import ClusterSpec, LocalCluster
+from engine.storage.places import in_store
 from jobs.contract_spec import ColumnRule, ContractSpec
 from jobs.data_spec import DataSpec, overlap
 from jobs.feature_spec import FeaturesSpec
@@ -68,6 +69,14 @@ class Job(Section):
     train: TrainSpec | None = Field(None, description="Train a model.")
     evaluate: EvaluateSpec | None = Field(None, description="Measure the trained model.")
     score: ScoreSpec | None = Field(None, description="Predict with a model.")
+
+    @property
+    def remote(self) -> bool:
+        """Whether some data or an output lie in an object store or on a web server."""
+        writing = (self.sort, self.prepare, self.score)
+        outputs = [section.output for section in writing if section is not None]
+        places = [*(data.path for data in self.data.values()), *outputs]
+        return any(map(in_store, places))
 
     @property
     def scores_what_it_trains(self) -> bool:

@@ -120,13 +120,13 @@ def _prepare(context: Context, training: Training) -> Prepared:
         training.pipeline,
         training.resolved,
         planned.train_partitions,
-        threads=session.resources.cores,
+        threads=session.resources.slots,
         sample_rows=training.spec.sample_rows,
         seed=training.spec.seed,
         bad=context.bad_rows("train", training.spec.data),
         progress=context.watch("prepare"),
     )
-    assert_unique(session.client, training.dataset, threads=session.resources.cores)
+    assert_unique(session.client, training.dataset, threads=session.resources.slots)
     prepared.survey.ledger.check(training.dataset.rows_by_file())
     context.reporter.step_done({"rows": dict(prepared.survey.counts)})
     return prepared
@@ -190,7 +190,7 @@ def _scored(
             boosting.measure(training.spec, prepared),
         ),
         partitions,
-        threads=session.resources.cores,
+        threads=session.resources.slots,
         progress=context.watch(step),
     )
     return found

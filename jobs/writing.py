@@ -134,7 +134,7 @@ def written(
     finished = run.done()
     left = [part for part in job.partitions if part.index not in finished]
     session = context.session()
-    threads = session.resources.cores
+    threads = session.resources.slots
     if left:
         assert_unique(session.client, job.dataset, threads=threads)
         work = shared(run)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from engine.commit import atomic
 from engine.commit.place import Entry
+from engine.cores import lent
 from engine.errors import MillraceError, OutputRefused
 from engine.storage import Access
 from engine.storage.failures import unwritten
@@ -237,7 +238,8 @@ class ObjectPlace:
 
         connection = store(self.bucket, self.access)
         try:
-            return call(connection)
+            with lent():
+                return call(connection)
         except FileNotFoundError:
             return None
         except (BaseError, ValueError) as error:

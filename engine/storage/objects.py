@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from engine.cores import lent
 from engine.errors import InputError, SpecError
 from engine.storage.access import Access
 from engine.storage.failures import changed, failure, vanished
@@ -145,7 +146,8 @@ def _asked(call: Callable[[], T], url: str) -> T | None:
     from obstore.exceptions import BaseError
 
     try:
-        return call()
+        with lent():
+            return call()
     except FileNotFoundError:
         return None
     except (BaseError, ValueError) as error:

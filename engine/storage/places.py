@@ -69,6 +69,12 @@ def placed(url: str) -> tuple[Place, str]:
     return _bucket(scheme, match[2], url), _key(match[3], url)
 
 
+def in_store(location: str) -> bool:
+    """Tell whether a location is a URL of an object store or a web server."""
+    scheme, mark, _ = location.partition("://")
+    return bool(mark) and scheme.lower() in {*_KINDS, "http"}
+
+
 def public(url: str) -> str:
     """Return a URL without user, password, parameters and fragment: fit for a message."""
     head, mark, rest = url.partition("://")

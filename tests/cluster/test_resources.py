@@ -96,7 +96,9 @@ def test_bytes_refused(given: object) -> None:
 def test_local_resources_as_asked() -> None:
     spec = LocalCluster(workers=3, threads=2, memory="100 MiB")
     assert spec.resources() == Resources(workers=3, threads=2, memory=100 * 2**20)
-    assert spec.resources().cores == 6
+    assert spec.resources().cores == spec.resources().slots == 6
+    there = spec.resources(remote=True)
+    assert (there.cores, there.held, there.slots) == (6, 4, 12)  # one waits for each that computes
 
 
 def test_local_resources_sized_to_the_machine() -> None:

@@ -212,7 +212,7 @@ def one_cluster() -> Iterator[None]:
         connect(LocalCluster(workers=1, memory="1 GiB")) as session,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(run_module, "connect", lambda _: nullcontext(session))
+        patch.setattr(run_module, "connect", lambda _, remote: nullcontext(session))
         yield
 
 

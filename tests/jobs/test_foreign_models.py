@@ -117,7 +117,7 @@ def test_the_bytes_are_those_of_two_workers(
     found.append({path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()})
     job.write_text(job.read_text().replace('"out"', '"again"'))
     with connect(LocalCluster(workers=2, memory="900 MiB")) as session:
-        monkeypatch.setattr(run_module, "connect", lambda _: nullcontext(session))
+        monkeypatch.setattr(run_module, "connect", lambda _, remote: nullcontext(session))
         run(job)
     found.append({path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()})
     assert len(found[0]) >= 3 and found[0] == found[1]

@@ -326,3 +326,19 @@ def test_any_value_anywhere_is_taken_or_is_a_problem(
             shared = min(len(problem.key), len(place))
             assert problem.what and (problem.key == () or shared)
             assert dotted(problem.key)
+
+
+@pytest.mark.parametrize(
+    ("change", "remote"),
+    [
+        ({}, False),
+        ({"data": {"history": {"path": "file:///data"}}}, False),
+        ({"data": {"history": {"path": "postgresql://db/rows", "sql": {"table": "t"}}}}, False),
+        ({"data": {"history": {"path": "s3://bucket/rows"}}}, True),
+        ({"data": {"history": {"path": "https://example.org/rows.parquet"}}}, True),
+        ({"score": {"data": "history", "model": "m@1", "output": "gs://bucket/out"}}, True),
+    ],
+)
+def test_tasks_wait_where_rows_lie_in_a_store(change: dict[str, object], remote: bool) -> None:
+    job = {"name": "job", "data": {"history": {"path": "rows/"}}, "profile": {"data": "history"}}
+    assert Job.model_validate(job | change).remote is remote
