@@ -246,14 +246,14 @@ def matrices(pipeline: FittedPipeline, frame: pl.DataFrame) -> Iterator[npt.NDAr
     Yields:
         (`BLOCK` or fewer, features) float32, NaN where missing; columns lie together.
     """
-    # Views of Polars' memory where nothing is missing. Its own `to_numpy` of a frame is one call,
-    # but each call waits for a thread of Polars.
-    columns = [column.to_numpy() for column in pipeline.transform(frame)]
+    features = pipeline.transform(frame)
     for start in range(0, max(1, frame.height), BLOCK):
-        stop = min(frame.height, start + BLOCK)
-        x = np.empty((stop - start, len(columns)), np.float32, order="F")
-        for place, column in enumerate(columns):
-            x[:, place] = column[start:stop]
+        rows = features.slice(start, BLOCK)
+        x = np.empty((rows.height, rows.width), np.float32, order="F")
+        # Polars' own `to_numpy` of a frame is one call, but it waits for a thread of Polars. What
+        # has missing values is copied: some rows at a time, that they do not take memory.
+        for place, column in enumerate(rows):
+            x[:, place] = column.to_numpy()
         yield x
 
 
