@@ -35,7 +35,7 @@ sys.path.insert(0, str(millrace_job.REPOSITORY))
 
 from engine.execute import AHEAD
 
-KINDS = ("worker", "driver", "everything")
+KINDS = {"worker": 3, "driver": 1, "everything": 1}  # and how often each
 EARLY = 0.2  # share of the faults at any moment of the run, start and commit included
 COUNTED = Path(__file__).resolve().parent / "counted"
 MODEL = "100x31"
@@ -208,7 +208,7 @@ def endure(
             process.wait(after)
         if process.poll() is not None:
             break
-        kind = dice.choice(KINDS)
+        (kind,) = dice.choices(tuple(KINDS), tuple(KINDS.values()))
         result.faults.append(Fault(kind, round(time.monotonic() - began, 2)))
         orphans.update(strike(process, kind, dice))
         after = dice.uniform(0, bench.seconds - bench.before_scoring)
@@ -256,8 +256,8 @@ def main() -> None:
     """Make outputs until there were enough faults; end with exit code 1 if one is not good."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--faults", type=int, default=300)
-    parser.add_argument("--rows", type=int, default=4_000_000)
-    parser.add_argument("--each", type=int, default=4, help="most faults of one output")
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--each", type=int, default=12, help="most faults of one output")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--out", type=Path, help="also write a line of JSON for each output")

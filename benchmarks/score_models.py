@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-FIVE = (
-    "CASE WHEN f0 * f4 + f2 < -1 THEN 0 WHEN f0 * f4 + f2 < 0 THEN 1 "
-    "WHEN f6 > f8 THEN 2 WHEN label > 0 THEN 3 ELSE 4 END"
-)
-"""A label of five classes, made of the table's columns (SQL)."""
+FIVE = "CASE WHEN account % 7 = 0 THEN 4 ELSE 2 * CAST(label AS BIGINT) + account % 2 END"
+"""A label of five classes (SQL): half of it can be learned, and it is made of no feature."""
 
 
 @dataclass(frozen=True)
