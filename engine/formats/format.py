@@ -16,14 +16,13 @@ MALFORMED = "__malformed"
 """Column of `Format.read` that says of a row why it could not be parsed."""
 
 GIANT_BYTES = 128 * 2**20
-"""Stored bytes of a row group above which its row ranges are read forward, a page at a time.
+"""Stored bytes of a row group above which a row range never takes more of it than its pages.
 
-Polars holds all stored bytes of the group for each range; reading forward holds read buffers and
-a page a column."""
+Polars holds all stored bytes of the group for each range."""
 
 
 def is_giant(stored: int, held: int) -> bool:
-    """Tell whether reading forward holds much less than the row groups that a range cuts.
+    """Tell whether reading pages alone holds much less than the row groups that a range cuts.
 
     Args:
         stored: Bytes on disk of the columns in question.
@@ -68,7 +67,7 @@ class FileInfo:
         chunks: Its row groups in order.
         digest: SHA-256 of the metadata, hexadecimal.
         unreadable: Columns of a type that millrace does not read, with that type's name.
-        held: Bytes that a process holds of the metadata while it reads a slice.
+        held: Bytes that a process holds of the file, its metadata above all, between slices.
     """
 
     schema: Mapping[str, pl.DataType]

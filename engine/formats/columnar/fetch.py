@@ -19,7 +19,7 @@ from engine.storage import InputFile
 _GAP = 512 * 2**10
 """Ranges nearer than this are fetched as one: a request costs about as much as these bytes."""
 
-_REQUEST = 16 * 2**20
+REQUEST = 16 * 2**20
 """Most bytes of one request, and so of what is held in memory."""
 
 
@@ -72,8 +72,8 @@ def _fetch(file: InputFile, foot: Footer, groups: range, columns: Sequence[str])
     stream.write(MAGIC)
     chunks = (foot.chunk(number, name) for number in groups for name in columns)
     for start, stop in joined((chunk.start, chunk.stop) for chunk in chunks):
-        for low in range(start, stop, _REQUEST):
-            _place(stream, low, file.read(low, min(stop, low + _REQUEST)))
+        for low in range(start, stop, REQUEST):
+            _place(stream, low, file.read(low, min(stop, low + REQUEST)))
     _place(stream, file.size - len(foot.tail), foot.tail)
     return stream
 

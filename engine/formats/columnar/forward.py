@@ -1,18 +1,15 @@
-"""Row ranges read one after the other, each page decoded once, by pyarrow.
+"""Row ranges read from the start of their row group, a page at a time, by pyarrow.
 
-Polars fetches all bytes of a row group for every row range of it. A group of gigabytes that is cut
-into row ranges would be held whole, and fetched again and again. Here a process keeps the position
-where the last range ended and goes on from there. pyarrow also verifies page checksums, which
-Polars ignores: files that have them are read here.
+It holds a page of each column, where Polars fetches all bytes of a row group. It also verifies page
+checksums, which Polars ignores, and knows more types: files that have such are read here.
 """
 
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import BinaryIO
 
 import polars as pl
 import pyarrow as pa
@@ -46,46 +43,20 @@ _BATCH = (1024, 65_536)
 _CODES = 4
 """Text of at most so many stored bytes a row is worth reading as codes of its dictionary."""
 
-_KEPT = 2
-"""Positions that a process keeps: its threads may work on neighbouring ranges."""
-
 _SNIFFED = 1024
 """Files of which a process remembers whether they have checksums."""
-
-_positions: list[_Position] = []
-_lock = threading.Lock()
-_Key = tuple[InputFile, tuple[str, ...], int]
-
-
-@dataclass
-class _Position:
-    """An open file: the batches to come, the row they start at, and what is left of the last."""
-
-    key: _Key
-    row: int
-    batches: Iterator[pa.RecordBatch]
-    rest: pa.RecordBatch | None = None
-
-    def take(self, most: int) -> pa.RecordBatch | None:
-        """Return the next rows, at most so many; ``None`` at the end."""
-        batch = self.rest if self.rest is not None else next(self.batches, None)
-        if batch is None:
-            return None
-        self.rest = batch.slice(most) if batch.num_rows > most else None
-        self.row += min(most, batch.num_rows)
-        return batch.slice(0, most)
 
 
 def read_forward(
     file: InputFile, part: Slice, columns: Sequence[str], groups: range, parts: Parts | None = None
 ) -> pl.DataFrame:
-    """Read a row range, from where the last one ended when it follows.
+    """Read a row range of row groups, from their start.
 
     Args:
         file: The file.
         part: Row range wanted.
         columns: Columns wanted.
-        groups: Row groups that hold the range, and others after them that will be asked for next.
+        groups: Row groups that hold the range.
         parts: These groups, fetched; the file itself is read when left out.
 
     Returns:
@@ -95,40 +66,6 @@ def read_forward(
         OSError: Pages are damaged, or a checksum does not fit.
         pa.ArrowException: The same, found in another place.
     """
-    key = (file, tuple(columns), groups.stop)
-    position = _resume(key, footer(file).starts[groups[0]], part.start)
-    position = position or _open(key, groups, parts)
-    while position.row < part.start:
-        if position.take(part.start - position.row) is None:
-            break
-    pieces, missing = [], part.rows
-    while missing and (batch := position.take(missing)) is not None:
-        pieces.append(_frame(batch, columns))
-        missing -= batch.num_rows
-    _keep(position)
-    return pl.concat(pieces, rechunk=False) if pieces else pl.DataFrame()
-
-
-def _resume(key: _Key, least: int, most: int) -> _Position | None:
-    """Take the kept position nearest before a row, if it is in the same row group."""
-    with _lock:
-        fit = [found for found in _positions if found.key == key and least <= found.row <= most]
-        if not fit:
-            return None
-        nearest = max(fit, key=lambda found: found.row)
-        _positions.remove(nearest)
-        return nearest
-
-
-def _keep(position: _Position) -> None:
-    with _lock:
-        _positions.append(position)
-        del _positions[:-_KEPT]
-
-
-def _open(key: _Key, groups: range, parts: Parts | None) -> _Position:
-    """Open a file at the start of its first row group of these."""
-    file, columns, _ = key
     foot = footer(file)
     coded = _coded(foot, groups[0], columns)
     most = _NEAR if file.local or parts else _FAR
@@ -144,7 +81,53 @@ def _open(key: _Key, groups: range, parts: Parts | None) -> _Position:
     leaves = [foot.leaves[name] for name in columns]  # names with dots are ambiguous
     rows = _batch_rows(foot, groups[0], columns, coded)
     batches = opened.reader.iter_batches(rows, list(groups), leaves)
-    return _Position(key, foot.starts[groups[0]], batches)
+    return _taken(batches, part.start - foot.starts[groups[0]], part.rows, columns)
+
+
+def read_excerpt(
+    data: BinaryIO, foot: Footer, group: int, skipped: int, rows: int, columns: Sequence[str]
+) -> pl.DataFrame:
+    """Read rows of a file that was made of pages of a row group.
+
+    Args:
+        data: The small file; it has these columns and no others.
+        foot: Footer of the large file.
+        group: The row group.
+        skipped: Rows of the small file that come before those wanted.
+        rows: Rows wanted.
+        columns: Its columns.
+
+    Raises:
+        OSError: Pages are damaged, or a checksum does not fit.
+        pa.ArrowException: The same, found in another place.
+    """
+    coded = _coded(foot, group, columns)
+    opened = pq.ParquetFile(
+        data,
+        read_dictionary=coded,
+        pre_buffer=False,
+        page_checksum_verification=True,
+        arrow_extensions_enabled=False,
+    )
+    most = _batch_rows(foot, group, columns, coded)
+    batches = opened.reader.iter_batches(most, [0], list(range(len(columns))))
+    return _taken(batches, skipped, rows, columns)
+
+
+def _taken(
+    batches: Iterator[pa.RecordBatch], skipped: int, rows: int, columns: Sequence[str]
+) -> pl.DataFrame:
+    """Return some rows of batches, after others are skipped."""
+    pieces = []
+    for batch in batches:
+        wanted = batch.slice(skipped, rows)
+        skipped -= min(skipped, batch.num_rows)
+        if wanted.num_rows:
+            pieces.append(pl.DataFrame({name: values(wanted.column(name)) for name in columns}))
+        rows -= wanted.num_rows
+        if not rows:
+            break
+    return pl.concat(pieces, rechunk=False) if pieces else pl.DataFrame()
 
 
 def _source(file: InputFile) -> str | pa.PythonFile:
@@ -180,10 +163,6 @@ def _coded(foot: Footer, number: int, columns: Sequence[str]) -> list[str]:
         and (chunk := foot.chunk(number, name)).coded
         and chunk.decoded < most
     ]
-
-
-def _frame(batch: pa.RecordBatch, columns: Sequence[str]) -> pl.DataFrame:
-    return pl.DataFrame({name: values(batch.column(name)) for name in columns})
 
 
 def values(column: pa.Array) -> pl.Series:
