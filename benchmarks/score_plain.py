@@ -73,7 +73,9 @@ def _job(settings: Settings, instead: Callable[[Any, Any], None] | None) -> floa
     def no_cluster(spec: Any, *, remote: bool) -> Iterator[Any]:
         yield SimpleNamespace(client=None, resources=spec.resources(), dashboard=None)
 
-    def over(_: Any, function: Any, work: Any, left: Sequence[Any], *, threads: int) -> Any:
+    def over(
+        _: Any, function: Any, work: Any, left: Sequence[Any], *, threads: int, **__: Any
+    ) -> Any:
         context = multiprocessing.get_context("spawn")
         there = context.Barrier(threads + 1)
         with context.Pool(threads, _ready, (there,)) as pool:

@@ -31,7 +31,9 @@ CONFIG: dict[str, object] = {
     # Counts every task that was assigned to a worker that died, also those that did not run there:
     # more than Dask's 3, and few enough that a task that kills its workers is told in a minute.
     "distributed.scheduler.allowed-failures": 5,
-    # The defaults wait five minutes for a silent worker and for ever for a missing one.
+    # The defaults wait five minutes for a silent worker and for ever for a missing one. Dask looks
+    # every 60 s, so a frozen one is killed after one to two minutes, and its nanny starts another.
+    # Less than that would kill a worker for a native call that holds the GIL.
     "distributed.scheduler.worker-ttl": "60 s",
     "distributed.scheduler.no-workers-timeout": "10 minutes",
     # Dask's own value of MALLOC_TRIM_THRESHOLD_ costs 5-23 % CPU in tasks like ours.

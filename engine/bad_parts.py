@@ -1,29 +1,39 @@
 """Parts that fail are set aside, and the others finish.
 
 A part is set aside for what lies in itself: its file is damaged, its model fails on it, it takes
-its workers down. What would fail every part, such as a full disk or a changed input, ends the job.
+its workers down. What would fail every part, such as a changed input, or a store or disk that fails
+for longer than it is waited for, ends the job.
 Until all others are finished nothing is written about it, so that a rerun tries it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 from distributed import Client
 
 from engine import process
+from engine.calls import place
 from engine.commit import BadPart, Run, Staged, Unread
 from engine.contract import COLUMN, REASON, RULE, TOLD, VALUE
 from engine.encoding import encoded
-from engine.errors import InputChanged, InputError, MillraceError, ModelFailed, TaskFailed
-from engine.execute import AHEAD, Done, Failed, attempted
+from engine.errors import (
+    InputChanged,
+    InputError,
+    InputRefused,
+    MillraceError,
+    ModelFailed,
+    TaskFailed,
+)
+from engine.execute import AHEAD, Done, Failed, Notice, attempted, log
 from engine.formats.format import MALFORMED
 from engine.ledger import Ledger
+from engine.outages import outage_of
 from engine.part import rejected_of
 from engine.plan import Partition, Slice
 from engine.quarantine import quarantined
@@ -66,6 +76,7 @@ class BadParts:
         *,
         run: Run,
         threads: int,
+        notice: Notice = log,
     ) -> Iterator[Done[Staged]]:
         """Stage every partition; one that fails is tried once more, alone, and then set aside.
 
@@ -78,52 +89,58 @@ class BadParts:
             partitions: What to work on.
             run: Where parts are staged.
             threads: Threads of all workers together.
+            notice: Hears of second runs and outages.
 
         Raises:
             MillraceError: What failed is not for the part to answer for, or all parts failed.
         """
+
+        def tried(
+            failed: list[Failed],
+            call: Callable[[Any, Partition], Staged],
+            shared: object,
+            parts: Sequence[Partition],
+            under_way: int,
+        ) -> Iterator[Done[Staged]]:
+            if parts:
+                done = attempted(client, call, shared, parts, under_way=under_way, notice=notice)
+                yield from _finished(done, failed)
+
         failed: list[Failed] = []
-        yield from self._tried(client, function, work, partitions, threads * AHEAD, failed)
+        yield from tried(failed, function, work, partitions, threads * AHEAD)
         if not failed:
             return
         if len(failed) == self.parts:
             raise failed[0].error  # it is not the parts
-        still: list[Failed] = []
-        yield from self._tried(client, function, work, _parts(failed), 1, still)
+        still = [one for one in failed if one.alone]
+        again = _parts([one for one in failed if not one.alone])
+        yield from tried(still, function, work, again, 1)
         errors = {one.partition.index: one.error for one in still}
         aside = SettingAside(self.source, run, self.columns, self.fail, errors)
         lost: list[Failed] = []
-        yield from self._tried(client, set_aside, aside, _parts(still), threads, lost)
+        yield from tried(lost, set_aside, aside, _parts(still), threads)
         for one in lost:
             yield Done(one.partition, aside.unreadable(one), process.name(), process.peak())
 
-    def _tried(
-        self,
-        client: Client,
-        function: Callable[[W, Partition], Staged],
-        work: W,
-        partitions: Sequence[Partition],
-        under_way: int,
-        failed: list[Failed],
-    ) -> Iterator[Done[Staged]]:
-        """Yield the partitions that are finished, and add those that failed to a list."""
-        if not partitions:
-            return
-        outcomes = attempted(client, function, work, partitions, under_way=under_way)
-        with closing(outcomes):
-            for outcome in outcomes:
-                if isinstance(outcome, Done):
-                    yield outcome
-                elif is_its_own(outcome.error):
-                    failed.append(outcome)
-                else:
-                    raise outcome.error
+
+def _finished(
+    outcomes: Generator[Done[Staged] | Failed], failed: list[Failed]
+) -> Iterator[Done[Staged]]:
+    """Yield the partitions that are finished, and add those that failed to a list."""
+    with closing(outcomes):
+        for outcome in outcomes:
+            if isinstance(outcome, Done):
+                yield outcome
+            elif is_its_own(outcome.error):
+                failed.append(outcome)
+            else:
+                raise outcome.error
 
 
 def is_its_own(error: MillraceError) -> bool:
     """Tell whether an error lies in the part that raised it, so that others may do better."""
     return isinstance(error, (InputError, ModelFailed, TaskFailed)) and not isinstance(
-        error, InputChanged
+        error, (InputChanged, InputRefused)
     )
 
 
@@ -220,9 +237,11 @@ def _pieces(
     found: pl.DataFrame | MillraceError
     try:
         found = work.source.raw(piece, work.columns)
-    except InputChanged:
+    except (InputChanged, InputRefused):
         raise
     except InputError as error:
+        if outage := outage_of(error, place(piece)):
+            raise outage from error
         found = error
     if isinstance(found, pl.DataFrame) or part.span or part.rows < 2 * least:
         yield piece, found

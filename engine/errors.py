@@ -2,7 +2,8 @@
 
 Every error says *what* happened, *where* (file, row group, column, key in the job file) and a
 *hint* (what to do). ``exit_code`` is the process exit status that the command line returns:
-1 job failed, 2 bad spec or usage, 3 contract or quality gate refused, 130 cancelled.
+1 job failed, 2 bad spec or usage, 3 contract or quality gate refused, 75 an outage (run it again),
+130 cancelled.
 """
 
 from __future__ import annotations
@@ -63,6 +64,16 @@ class InputError(MillraceError):
 
 class InputChanged(InputError):
     """An input file is not the one that the plan froze."""
+
+
+class InputRefused(InputError):
+    """The place of an input lets nobody in: credentials, permissions, no such bucket."""
+
+
+class Outage(MillraceError):
+    """A store, a network, a disk or the machine fails, whatever the data: it may pass."""
+
+    exit_code = 75  # EX_TEMPFAIL of <sysexits.h>: "the user is invited to retry"
 
 
 class OutputRefused(SpecError):

@@ -7,57 +7,32 @@ own, so that Dask can make it again when a worker dies; frames never travel.
 
 from __future__ import annotations
 
-import pickle
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
-from distributed import Client, Future, as_completed
-from distributed.scheduler import KilledWorker
+from distributed import Client
 
-from engine import cores, process
-from engine.errors import MillraceError, TaskFailed
+from engine import process
+from engine.calls import Done, Failed
 from engine.plan import Partition
+from engine.underway import UnderWay
+
+__all__ = ["AHEAD", "Done", "Failed", "Notice", "attempted", "in_order", "log", "over_partitions"]
 
 W = TypeVar("W")
 R = TypeVar("R")
-
-RETRIES = 2
-"""Runs of a task after an exception that is not a `MillraceError` (those are never retried)."""
 
 AHEAD = 2
 """Tasks under way for each thread: one runs, one waits beside it."""
 
 
-@dataclass(frozen=True)
-class Done(Generic[R]):
-    """A finished partition.
+Notice = Callable[[str], None]
+"""Hears what a user should know and what stops nothing: an outage, a second run."""
 
-    Attributes:
-        partition: The partition.
-        result: What the function returned.
-        worker: Process of the worker, ``host:pid``.
-        peak: Peak resident bytes of that process since the pass began.
-    """
-
-    partition: Partition
-    result: R
-    worker: str
-    peak: int
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A partition that could not be worked on.
-
-    Attributes:
-        partition: The partition.
-        error: Why: what the call raised, or a `TaskFailed` after all retries.
-    """
-
-    partition: Partition
-    error: MillraceError
+log: Notice = logging.getLogger("millrace").warning
+"""Who hears it where nobody else is named."""
 
 
 def over_partitions(
@@ -67,10 +42,14 @@ def over_partitions(
     partitions: Sequence[Partition],
     *,
     threads: int,
+    notice: Notice = log,
 ) -> Iterator[Done[R]]:
-    """Run a function once for every partition and yield the results as they finish.
+    """Run a function for every partition and yield one result of each as they finish.
 
-    Closing the iterator (an exception, Ctrl-C) cancels what is under way.
+    It may run more than once for a partition, also at the same time: when a worker dies, after an
+    outage, and when a partition is late (`engine.stragglers`). So it must be safe to run twice, as
+    what stages a part or only computes is. Closing the iterator (an exception, Ctrl-C) cancels
+    what is under way.
 
     Args:
         client: An open Dask client.
@@ -78,12 +57,16 @@ def over_partitions(
         work: What all calls share; picklable.
         partitions: What to work on.
         threads: Threads of all workers together.
+        notice: Hears of second runs and outages; may raise to end the pass.
 
     Raises:
         MillraceError: The one that a call raised; it names its place itself.
-        TaskFailed: A call failed three times, or took several workers down.
+        Outage: A store, a disk or the machine failed for longer than it is waited for.
+        TaskFailed: A call failed three times, or took several workers down with nothing beside it.
     """
-    outcomes = attempted(client, function, work, partitions, under_way=threads * AHEAD)
+    outcomes = attempted(
+        client, function, work, partitions, under_way=threads * AHEAD, notice=notice
+    )
     with closing(outcomes):
         for outcome in outcomes:
             if isinstance(outcome, Failed):
@@ -98,6 +81,7 @@ def attempted(
     partitions: Sequence[Partition],
     *,
     under_way: int,
+    notice: Notice = log,
 ) -> Generator[Done[R] | Failed]:
     """Do what `over_partitions` does, but hand back a partition that fails and go on.
 
@@ -107,71 +91,15 @@ def attempted(
         work: What all calls share; picklable.
         partitions: What to work on.
         under_way: Most partitions that are submitted at once.
+        notice: Hears of second runs and outages; may raise to end the pass.
     """
-    client.run(process.begin, function.__module__)
-    shared = client.submit(pickle.loads, pickle.dumps(work), pure=False, retries=RETRIES)
-    client.replicate([shared])  # Dask gives tasks to workers that hold what they need
-    waiting = iter(partitions)
-    running: dict[Future[Any], Partition] = {}
-
-    def start(count: int) -> list[Future[Any]]:
-        fresh = {
-            client.submit(_call, function, shared, part, pure=False, retries=RETRIES): part
-            for _, part in zip(range(count), waiting, strict=False)
-        }
-        running.update(fresh)
-        return list(fresh)
-
+    # A worker that dies now starts at its own peak.
+    client.run(process.begin, function.__module__, on_error="ignore")
+    under = UnderWay(client, function, work, partitions, under_way, notice)
     try:
-        finished = as_completed(start(under_way))
-        for future in finished:
-            outcome = _outcome(future, running.pop(future))
-            finished.update(start(1))
-            yield outcome
+        yield from under.outcomes()
     finally:
-        client.cancel([shared, *running], force=True)
-
-
-def _call(function: Callable[[Any, Partition], Any], work: Any, partition: Partition) -> Any:
-    """Run one partition in a worker; an error that must not be retried is returned, not raised."""
-    try:
-        with cores.held():
-            result = function(work, partition)
-    except MillraceError as error:
-        return error
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        return TaskFailed(f"the reader gave up: {error}", where=_place(partition))
-    return Done(partition, result, process.name(), process.peak())
-
-
-def _outcome(future: Future[Any], partition: Partition) -> Done[Any] | Failed:
-    try:
-        result = future.result()
-    except KilledWorker as error:
-        result = TaskFailed(
-            "this partition took several workers down",
-            where=_place(partition),
-            hint="it ran out of memory or crashed: give the workers more memory, see their log",
-        )
-        result.__cause__ = error
-    except Exception as error:
-        result = TaskFailed(
-            f"{type(error).__name__}: {error}",
-            where=_place(partition),
-            hint="it failed three times; --debug shows the traceback",
-        )
-        result.__cause__ = error
-    if isinstance(result, MillraceError):
-        return Failed(partition, result)
-    assert isinstance(result, Done)
-    return result
-
-
-def _place(partition: Partition) -> str:
-    first = partition.slices[0]
-    return f"partition {partition.index}, {partition.rows:,} rows from row {first.first:,}"
+        under.cancel()
 
 
 def in_order(done: Iterable[Done[R]], partitions: Sequence[Partition]) -> Iterator[Done[R]]:

@@ -9,7 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from engine.errors import InputChanged, InputError, MillraceError, OutputRefused, SpecError
+from engine.errors import (
+    InputChanged,
+    InputRefused,
+    MillraceError,
+    Outage,
+    OutputRefused,
+    SpecError,
+)
 from engine.storage.secrets import redact
 
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z' -]+)")
@@ -40,14 +47,24 @@ _HINTS: Mapping[str, str] = {
 _PASSING = (_UNREACHED, "the store fails to answer")
 """Causes that may be gone when the job is run again."""
 
+_LASTING = re.compile(r"status code: 4(?!08|29)\d\d")
+"""The store does not like the request, and will not like it later; but for a time-out (408; S3 has
+a code of its own for it) and too many requests (429)."""
 
-def failure(error: Exception, url: str) -> InputError | SpecError:
+_TIMED_OUT = "<Code>RequestTimeout</Code>"
+
+
+def failure(error: Exception, url: str) -> InputChanged | InputRefused | Outage | SpecError:
     """Return what to raise for an error of obstore; the URL is the place it is about."""
     text = str(error)
     if type(error).__name__ == "PreconditionError" or _OUT_OF_RANGE in text:
         return changed(url)
     cause = _cause(type(error).__name__, text)
-    kind = SpecError if cause.startswith("the server does not") else InputError
+    kind: type[SpecError | Outage | InputRefused]
+    if cause.startswith("the server does not"):
+        kind = SpecError
+    else:
+        kind = Outage if _passes(cause, text) else InputRefused
     return kind(cause + _detail(text), where=redact(url), hint=_HINTS[cause])
 
 
@@ -55,8 +72,14 @@ def unwritten(error: Exception, url: str) -> MillraceError:
     """Return what to raise when a store does not write, or does not tell what was written."""
     text = str(error)
     cause = _cause(type(error).__name__, text)
-    kind = MillraceError if cause in _PASSING else OutputRefused
+    kind: type[MillraceError] = MillraceError if cause in _PASSING else OutputRefused
+    if _passes(cause, text):
+        kind = Outage
     return kind(cause + _detail(text), where=redact(url), hint=_HINTS[cause])
+
+
+def _passes(cause: str, text: str) -> bool:
+    return cause in _PASSING and (_TIMED_OUT in text or not _LASTING.search(text))
 
 
 def changed(where: str) -> InputChanged:

@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from engine.errors import InputChanged, InputError
+from engine.errors import InputChanged, InputError, InputRefused, Outage
+from engine.outages import FAILING, system_outage
 from engine.storage import objects
 from engine.storage.access import PLAIN, Access
 from engine.storage.failures import changed, vanished
@@ -53,7 +54,8 @@ class InputFile:
 
         Raises:
             InputChanged: The file is gone, or is another one by now.
-            InputError: It cannot be reached.
+            InputRefused: It may not be read.
+        Outage: It cannot be reached.
         """
         stop = min(stop, self.size)
         if start >= stop:
@@ -73,7 +75,8 @@ class InputFile:
 
         Raises:
             InputChanged: The file is gone, or is another one by now.
-            InputError: It cannot be reached.
+            InputRefused: It may not be read.
+        Outage: It cannot be reached.
         """
         if self.local:
             return self._opened()
@@ -111,9 +114,15 @@ class InputFile:
         if (now.st_size, now.st_mtime_ns) != (self.size, self.mtime_ns):
             raise changed(self.path)
 
-    def _unreadable(self, error: OSError) -> InputError:
+    def _unreadable(self, error: OSError) -> InputError | Outage:
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             return vanished(self.path)
+        if isinstance(error, PermissionError):
+            hint = "let the user of the workers read it, and run the job again"
+            what = f"cannot read this file: {error.strerror}"
+            return InputRefused(what, where=self.path, hint=hint)
+        if error.errno in FAILING:
+            return system_outage(error.errno, self.path)
         return InputError(f"cannot read this file: {error.strerror}", where=self.path)
 
 

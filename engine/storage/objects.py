@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from engine.cores import lent
-from engine.errors import InputError, SpecError
+from engine.errors import Outage, SpecError
 from engine.storage.access import Access
 from engine.storage.failures import changed, failure, vanished
 from engine.storage.places import Place, placed
@@ -57,7 +57,8 @@ def head(place: Place, key: str, access: Access) -> Found | None:
     """Return one object, or ``None`` where the store has none of this key.
 
     Raises:
-        InputError: The store cannot be reached, or refuses the credentials.
+        Outage: The store cannot be reached.
+        InputRefused: It refuses the credentials.
         SpecError: The options cannot be.
     """
     import obstore
@@ -71,7 +72,8 @@ def below(place: Place, prefix: str, access: Access) -> list[Found]:
     """Return all objects whose keys start with a prefix of whole parts (``"a/b"``, not ``"a/b*"``).
 
     Raises:
-        InputError: The store cannot be reached, has no such bucket, or refuses the credentials.
+        Outage: The store cannot be reached.
+        InputRefused: It has no such bucket, or refuses the credentials.
         SpecError: The options cannot be.
     """
     import obstore
@@ -93,7 +95,8 @@ def read(url: str, start: int, stop: int, stamp: Stamp, access: Access) -> bytes
 
     Raises:
         InputChanged: It is gone, or is another one by now.
-        InputError: It cannot be reached.
+        Outage: It cannot be reached.
+        InputRefused: The store refuses the credentials.
     """
     import obstore
 
@@ -107,7 +110,7 @@ def read(url: str, start: int, stop: int, stamp: Stamp, access: Access) -> bytes
     if data is None:
         raise vanished(url)
     if len(data) != stop - start:
-        raise InputError(
+        raise Outage(
             f"the store sent {len(data)} bytes, {stop - start} were asked for",
             where=redact(f"{url}, bytes {start}-{stop}"),
             hint="run the job again; if it stays, look at what lies between here and the store",

@@ -153,7 +153,7 @@ def test_a_mended_file_makes_another_run(tmp_path: Path, model: Path) -> None:
     write(tmp_path, 1)
     with pytest.raises(OutputRefused):
         run(job)
-    run(write_job(tmp_path, "score", more=f"{ASIDE}overwrite = true\n"))
+    run(write_job(tmp_path, "score", more=f'{ASIDE}if_exists = "overwrite"\n'))
     assert scored(job)["id"].to_list() == list(range(3 * ROWS))
     assert not (tmp_path / "out.quarantine").exists()
 

@@ -14,7 +14,7 @@ import uuid
 import pytest
 from storage_servers import CANARY, Bucket, client
 
-from engine.errors import InputChanged, InputError, SpecError
+from engine.errors import InputChanged, InputError, InputRefused, Outage, SpecError
 from engine.storage import Access, list_files
 from engine.storage.stores import RETRY_SECONDS
 
@@ -132,7 +132,7 @@ def test_a_changed_or_deleted_object_is_told_before_its_bytes_are_used(bucket: B
 
 
 def test_a_bucket_that_is_not_there_is_named(bucket: Bucket) -> None:
-    with pytest.raises(InputError, match="no such bucket") as caught:
+    with pytest.raises(InputRefused, match="no such bucket") as caught:
         list_files("s3://not-there/d", ENDINGS, bucket.access)
     assert "NoSuchBucket" in caught.value.what
     assert caught.value.where == "s3://not-there/d"
@@ -152,7 +152,7 @@ def test_refused_credentials_are_told_without_the_secret(
     settings = pytest.importorskip("moto.settings")
     monkeypatch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0.0)
     monkeypatch.setenv("MILLRACE_SECRET_STORE_KEY", made["AccessKeyId"])
-    with pytest.raises(InputError, match="refuses the credentials") as caught:
+    with pytest.raises(InputRefused, match="refuses the credentials") as caught:
         list_files(f"{bucket.url}/d", ENDINGS, bucket.access)
     assert CANARY not in str(caught.value)
     assert caught.value.__cause__ is caught.value.__context__ is None
@@ -164,7 +164,7 @@ def test_refused_credentials_are_told_without_the_secret(
 
 
 def test_no_credentials_at_all_is_told_as_that(bucket: Bucket) -> None:
-    with pytest.raises(InputError, match="no credentials were found"):
+    with pytest.raises(InputRefused, match="no credentials were found"):
         list_files(f"{bucket.url}/d", ENDINGS, Access((("endpoint", bucket.endpoint),)))
 
 
@@ -174,7 +174,7 @@ def test_a_store_that_does_not_answer_is_given_up_in_seconds() -> None:
         gone = f"http://127.0.0.1:{free.getsockname()[1]}"
     access = Access((("endpoint", gone), ("skip_signature", "true")))
     began = time.monotonic()
-    with pytest.raises(InputError, match="cannot reach the store"):
+    with pytest.raises(Outage, match="cannot reach the store"):
         list_files("s3://bucket/d", ENDINGS, access)
     assert time.monotonic() - began < RETRY_SECONDS + 10
 

@@ -7,8 +7,8 @@ import traceback
 import pytest
 from storage_servers import CANARY, Web
 
-from engine.errors import InputChanged, InputError, MillraceError, SpecError
-from engine.storage import Access, InputFile, list_files
+from engine.errors import InputChanged, InputError, InputRefused, MillraceError, Outage, SpecError
+from engine.storage import Access, InputFile, list_files, stores
 
 
 def _listed(web: Web, *options: tuple[str, str], suffix: str = "") -> InputFile:
@@ -82,6 +82,19 @@ def test_refusals_are_told_by_their_status(web: Web, status: int, message: str) 
     assert caught.value.where == web.url
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, InputRefused), (403, InputRefused), (408, Outage), (429, Outage), (500, Outage)],
+)
+def test_what_may_pass_is_told_from_what_stays(
+    web: Web, status: int, kind: type[MillraceError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "_retry", lambda: {"max_retries": 0})
+    web.status = status
+    with pytest.raises(kind):
+        _listed(web)
+
+
 def test_a_token_goes_as_a_header_and_is_never_shown(web: Web) -> None:
     _listed(web, ("token", "${secret:STORE_SECRET}"))
     assert web.asked[0][2]["authorization"] == f"Bearer {CANARY}"
@@ -95,7 +108,7 @@ def test_a_signed_url_is_a_secret(web: Web, monkeypatch: pytest.MonkeyPatch) -> 
     file = _listed(web, suffix="?${secret:QUERY}")
     assert web.asked[-1][1] == "/data/day.csv?sv=1&sig=0123abcd%3D"
     web.status = 503
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(Outage) as caught:
         file.read(0, 3)
     assert "0123abcd" not in repr(file) + "".join(traceback.format_exception(caught.value))
     assert "${secret:QUERY}" in str(caught.value)
