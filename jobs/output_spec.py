@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, model_validator
 
+from engine.commit import Output
 from engine.encoding import Encoding
 from engine.errors import SpecError
 from engine.formats.database.postgres import Server
@@ -42,8 +43,13 @@ class OutputSpec(Section):
         description="Folder for the rows, or a URL of one: `s3://`, `gs://`, `az://`, `abfs://`. A "
         "relative path starts at the folder of the job file."
     )
-    overwrite: Flag = Field(
-        False, description="Replace what an earlier, different job wrote to the output folder."
+    if_exists: Literal["error", "append", "overwrite", "version"] = Field(
+        "error",
+        description="What to do when something is there. `error`: refuse rows of another job. "
+        "`overwrite`: replace what millrace wrote there, and nothing else. `append`: add the rows "
+        "in a folder of their own, `run-<key>/`; no file that is there is touched. `version`: the "
+        "same in `version-0001/` and so on, and `latest` leads to the newest. In all of them the "
+        "same job again finds its rows and does nothing.",
     )
     storage: dict[str, Text] = Field(
         {},
@@ -56,14 +62,23 @@ class OutputSpec(Section):
         """How the output's store is reached."""
         return Access(tuple(self.storage.items()))
 
-    def files_at(self, key: str) -> str:
-        """Return where the files of a run are; ``key`` is the run's."""
-        return self.output
+    def output_of(self, key: str) -> Output:
+        """Return where the files of a run are, and what happens when some are there.
 
-    @property
-    def shown(self) -> Path | str:
-        """The output as a run tells it: a path, or a URL."""
-        return self.output if "://" in self.output else Path(self.output)
+        Args:
+            key: What `engine.commit.run_key` returned for what the section is to write.
+        """
+        return Output(self.output, key, self.if_exists, self.access)
+
+    def shown(self, run: str) -> Path | str:
+        """Return where readers find the rows of a committed run, a path or a URL.
+
+        Args:
+            run: Its name, which begins with its key.
+        """
+        apart = self.if_exists in ("append", "version")
+        found = self.output_of(run.partition(".")[0]).told if apart else self.output
+        return found if "://" in found else Path(found)
 
     @model_validator(mode="after")
     def _check_output(self) -> Self:
@@ -152,11 +167,14 @@ class FilesSpec(OutputSpec):
         description="CSV: put a `'` in front of texts and column names that a spreadsheet would "
         "run as a formula.",
     )
-    if_exists: Literal["error", "append", "overwrite"] = Field(
+    if_exists: Literal["error", "append", "overwrite", "version"] = Field(
         "error",
-        description="What to do when the Delta table is there: fail, add the rows, or replace all "
-        "rows by a new version (the old one can be read until `VACUUM`). Of files, only `error`: "
-        "see `overwrite`.",
+        description="What to do when something is there. `error`: refuse rows of another job. "
+        "`overwrite`: replace what millrace wrote there, and nothing else. `append`: add the rows "
+        "in a folder of their own, `run-<key>/`; no file that is there is touched. `version`: the "
+        "same in `version-0001/` and so on, and `latest` leads to the newest. Of a Delta table: "
+        "fail, add the rows, or replace all rows by a new version of the table (the old one can be "
+        "read until `VACUUM`). In all of them the same job again finds its rows and does nothing.",
     )
     database: DatabaseSpec | None = Field(
         None, description="A PostgreSQL table that gets the rows too, in one transaction."
@@ -173,19 +191,14 @@ class FilesSpec(OutputSpec):
             yield Problem(("formula_safe",), "is an option of CSV")
         if self.rows_per_file is not None and self.file_size is not None:
             yield Problem(("file_size",), "does not go with `rows_per_file`: give one of them")
-        if self.format != "delta" and self.if_exists != "error":
-            yield Problem(("if_exists",), "is of `delta` tables; of files, see `overwrite`")
-        if self.format == "delta" and self.overwrite:
-            yield Problem(
-                ("overwrite",), 'is of files; of a table, write `if_exists = "overwrite"`'
-            )
+        if self.format == "delta" and self.if_exists == "version":
+            what = 'is of files: a Delta table keeps its versions itself, with "overwrite"'
+            yield Problem(("if_exists",), what)
         if self.format == "delta" and "://" in self.output:
             yield Problem(("output",), "should be a folder: Delta tables are written to disks only")
         if self.database is not None and (text or self.partition_by):
             what = "goes with Parquet files without `partition_by`: the table is loaded from them"
             yield Problem(("database",), what)
-        if self.database is not None and "://" in self.output:
-            yield Problem(("database",), "goes with an output on a disk: it is loaded from there")
         for place, name in enumerate(self.partition_by):
             if quote(name, safe="") != name or name.startswith(("_", ".")):
                 what = (
@@ -193,9 +206,15 @@ class FilesSpec(OutputSpec):
                 )
                 yield Problem(("partition_by", place), what)
 
-    def files_at(self, key: str) -> str:
+    def output_of(self, key: str) -> Output:
         """Return where the files of a run are: those of a Delta table in a folder of their own."""
-        return f"{self.output}.parts/{key[:16]}" if self.format == "delta" else self.output
+        if self.format != "delta":
+            return super().output_of(key)
+        return Output(f"{self.output}.parts/{key[:16]}", key, access=self.access)
+
+    def shown(self, run: str) -> Path | str:
+        """Return where readers find the rows: in the table, if there is one."""
+        return Path(self.output) if self.format == "delta" else super().shown(run)
 
     def encoding(self, facts: Mapping[str, str]) -> Encoding:
         """Return how the rows are written.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from engine.commit.audit import Problem, Verified, verify
+from engine.commit.deciding import Summary
 from engine.commit.garbage import Leftover, garbage
 from engine.commit.manifest import BadPart, Manifest, PartRecord, StagedFile, Unread
-from engine.commit.output import Output, run_key
+from engine.commit.output import IfExists, Output, run_key
 from engine.commit.partial import Partial, partial
 from engine.commit.staging import Encoded, Run, Staged
 
 __all__ = [
     "BadPart",
     "Encoded",
+    "IfExists",
     "Leftover",
     "Manifest",
     "Output",
@@ -21,6 +23,7 @@ __all__ = [
     "Run",
     "Staged",
     "StagedFile",
+    "Summary",
     "Unread",
     "Verified",
     "garbage",

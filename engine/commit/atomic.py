@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from engine.errors import MillraceError, OutputRefused
+from engine.errors import MillraceError, Outage, OutputRefused
+from engine.outages import FAILING, FULL
 
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 _AT_FDCWD = -100  # <fcntl.h>
@@ -122,6 +122,27 @@ def _link_once(scratch: Path, path: Path) -> bool:
             raise
     sync_folder(path.parent)  # the loser too: it goes on to build upon the winner's file
     return ours
+
+
+def point(path: Path, target: str, temp: Path) -> None:
+    """Make a symbolic link lead to another place, in one step.
+
+    Args:
+        path: The link; when it is there, a link of ours.
+        target: What it says, such as the name of a folder beside it.
+        temp: Folder for the scratch link, on the same file system.
+
+    Raises:
+        OSError: The file system has no links, or a folder has the name.
+    """
+    scratch = temp / f"put-{uuid.uuid4().hex}"
+    os.symlink(target, scratch)
+    try:
+        step(f"point {path.name}")
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:
@@ -281,7 +302,8 @@ def refusals(location: Path) -> Iterator[None]:
 
     Raises:
         OutputRefused: The location is read-only, forbidden, or not fit.
-        MillraceError: The disk is full or failed.
+        Outage: The disk is full or failed.
+        MillraceError: Something else.
     """
     try:
         yield
@@ -292,9 +314,9 @@ def refusals(location: Path) -> Iterator[None]:
 def _explained(error: OSError, location: Path) -> MillraceError:
     where = str(error.filename or location)
     reason = error.strerror or str(error)
-    if error.errno in _DISK_FULL:
+    if error.errno in FULL:
         hint = "free some space and run again: the finished parts are kept"
-        return MillraceError(f"The disk of the output is full ({reason}).", where=where, hint=hint)
+        return Outage(f"The disk of the output is full ({reason}).", where=where, hint=hint)
     if error.errno in _FORBIDDEN:
         hint = f"make the folder of {location} writable, or choose another output"
         return OutputRefused(f"The output cannot be written ({reason}).", where=where, hint=hint)
@@ -302,4 +324,5 @@ def _explained(error: OSError, location: Path) -> MillraceError:
         hint = "choose another output: a folder that is new, inside one that exists"
         return OutputRefused(f"The output cannot be a folder ({reason}).", where=where, hint=hint)
     hint = "run again: the finished parts are kept, and nothing half done can be seen"
-    return MillraceError(f"The output could not be written ({reason}).", where=where, hint=hint)
+    kind = Outage if error.errno in FAILING else MillraceError
+    return kind(f"The output could not be written ({reason}).", where=where, hint=hint)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.commit.layout import Layout, located
+from engine.commit.apart import opened
+from engine.commit.layout import Layout
 from engine.commit.manifest import KINDS, SUCCESS, Kind, Manifest, StagedFile
-from engine.commit.versions import manifest_of, shown
+from engine.commit.versions import manifest_of, own
 from engine.storage import PLAIN, Access
 
 
@@ -35,8 +36,8 @@ class Verified:
     """What looking at every byte of an output came to.
 
     Attributes:
-        location: The output.
-        run: The run that made its newest version; None when nothing was ever committed.
+        location: The output, or the folder of one run in it.
+        run: The run that came last; None when nothing was ever committed.
         files: Files that were read.
         rows: Rows that the manifest says are in the output.
         bytes: Bytes that it says are in them, quarantine included.
@@ -52,36 +53,56 @@ class Verified:
 
 
 def verify(location: str | Path, access: Access = PLAIN) -> Verified:
-    """Check every byte of an output's newest version against its manifest.
+    """Check every byte of an output against the manifests of all rows that it should hold.
 
+    That is its newest version; of runs that have a folder of their own, each of them.
     Reads all files: sizes, SHA-256, the checksum of every Parquet page, row counts, and that
     nothing is missing or was added. An object is held in memory while it is looked at.
 
     Args:
-        location: The folder that readers see: a path or URL.
+        location: The folder that readers see, or that of one run in it: a path or URL.
         access: How an object store is reached.
 
     Raises:
         MillraceError: A record is damaged or cannot be read, or the store cannot be reached.
     """
-    layout = located(location, access)
-    with layout.refusals():
-        versions = layout.versions()
-        manifest = manifest_of(layout, versions[-1]) if versions else None
-        if manifest is None:
-            nothing = Problem(layout.told, "nothing was ever committed here")
-            return Verified(layout.told, None, 0, 0, 0, (nothing,))
-        problems = [p for kind in KINDS for p in _verify_target(layout, manifest, kind)]
-        files = [file for kind in KINDS for file in manifest.files(kind)]
-        size = sum(file.bytes for file in files)
-        told, rows = layout.told, manifest.scored
-        return Verified(told, manifest.run, len(files), rows, size, tuple(problems))
+    base, layouts = opened(location, access)
+    told = layouts[0].told if len(layouts) == 1 else base.told
+    with base.refusals():
+        found = [one for layout in layouts if (one := _verified(layout)) is not None]
+        if not found:
+            nothing = Problem(told, "nothing was ever committed here")
+            return Verified(told, None, 0, 0, 0, (nothing,))
+        return Verified(
+            told,
+            found[-1].run,
+            files=sum(one.files for one in found),
+            rows=sum(one.rows for one in found),
+            bytes=sum(one.bytes for one in found),
+            problems=tuple(problem for one in found for problem in one.problems),
+        )
+
+
+def _verified(layout: Layout) -> Verified | None:
+    """Check the newest version at one place; None when nothing was committed there."""
+    manifest = manifest_of(layout, layout.versions()[-1])
+    if manifest is None:
+        return None
+    files = [file for kind in KINDS for file in manifest.files(kind)]
+    problems = [p for kind in KINDS for p in _verify_target(layout, manifest, kind)]
+    problems += _verify_statistics(layout, manifest)
+    size = sum(file.bytes for file in files)
+    told, run = layout.told, manifest.run
+    return Verified(told, run, len(files), manifest.scored, size, tuple(problems))
 
 
 def _verify_target(layout: Layout, manifest: Manifest, kind: Kind) -> Iterator[Problem]:
     place, target, files = layout.place, layout.target(kind), manifest.files(kind)
     expected = {file.name for file in files} | ({SUCCESS} if files or kind == "data" else set())
-    present = shown(place, target)
+    present = own(place, target)
+    if layout.folder and files and not present:
+        yield Problem(place.told(target), f"all {len(files)} files are gone")
+        return
     for name in sorted(expected - present.keys()):
         yield Problem(place.told(f"{target}/{name}"), "missing")
     for name in sorted(present.keys() - expected):
@@ -96,6 +117,17 @@ def _verify_target(layout: Layout, manifest: Manifest, kind: Kind) -> Iterator[P
         with place.open(name) as stream:
             for what in _wrong(stream, file):
                 yield Problem(place.told(name), what)
+
+
+def _verify_statistics(layout: Layout, manifest: Manifest) -> Iterator[Problem]:
+    file, name = manifest.statistics, layout.run(manifest.run).statistics
+    if file is None:
+        return
+    content = layout.place.read(name)
+    if content is None:
+        yield Problem(layout.place.told(name), "missing")
+    elif hashlib.sha256(content).hexdigest() != file.sha256:
+        yield Problem(layout.place.told(name), "its SHA-256 is not that of the manifest")
 
 
 def _wrong(stream: io.BufferedIOBase, file: StagedFile) -> Iterator[str]:

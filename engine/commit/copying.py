@@ -16,15 +16,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.commit.apart import is_apart
 from engine.commit.layout import Layout
 from engine.commit.manifest import KINDS, SUCCESS, Kind, Manifest
 from engine.commit.objects import ObjectPlace
 from engine.commit.place import each
 from engine.commit.versions import (
-    FOREIGN,
+    foreign,
     holds,
     lost,
     manifest_of,
+    own,
     refuse_if_superseded,
     refused,
     same_job,
@@ -53,20 +55,23 @@ class Copying:
         A version may be there in part: its publisher died, and the next one goes on.
         """
         target = self.layout.target(kind)
-        found = shown(self.place, target)
+        seen = shown(self.place, target)
+        found = {name: size for name, size in seen.items() if not is_apart(name)}
         mine = _sizes(manifest, kind)
         rest = {name: size for name, size in found.items() if mine.get(name) != size}
+        if len(seen) > len(found) and (not found or rest.keys() - {SUCCESS}):
+            raise foreign(self.place, target)
         if not rest:
             return
         owners = self._owners(kind)
         if not owners and manifest is None:
-            raise refused(self.place.told(target), FOREIGN)
+            raise foreign(self.place, target)
         for name, size in rest.items():
             if (name, size) == (SUCCESS, 0):
                 continue
             owner = owners.get((name, size))
             if owner is None:
-                raise refused(self.place.told(f"{target}/{name}"), FOREIGN)
+                raise foreign(self.place, f"{target}/{name}")
             if not (overwrite or same_job(owner, run)):
                 raise refused(self.place.told(target))
 
@@ -82,7 +87,7 @@ class Copying:
 
     def whole(self, manifest: Manifest) -> bool:
         """Tell whether all parts of the version are there, and nothing else."""
-        found = shown(self.place, self.layout.target("data"))
+        found = own(self.place, self.layout.target("data"))
         return {n: size for n, size in found.items() if n != SUCCESS} == _sizes(manifest, "data")
 
     def publish(self, manifest: Manifest, kind: Kind, overwrite: bool) -> None:
@@ -111,7 +116,7 @@ class Copying:
 
     def _bring(self, manifest: Manifest, kind: Kind) -> None:
         place, target, mine = self.place, self.layout.target(kind), _sizes(manifest, kind)
-        found = shown(place, target)
+        found = own(place, target)
         missing = [name for name, size in mine.items() if found.get(name) != size]
         old = [name for name in found if name not in mine and name != SUCCESS]
         if SUCCESS in found and (missing or old):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.commit import atomic
-from engine.commit.layout import Layout, RunFolder, load, located
+from engine.commit.apart import begun, is_apart, opened
+from engine.commit.layout import Layout, RunFolder, load
 from engine.commit.manifest import SUCCESS, Kind, PartRecord
 from engine.commit.place import Entry, LocalPlace
 from engine.commit.versions import manifest_of
@@ -53,9 +54,11 @@ def garbage(
     Raises:
         MillraceError: A record is damaged or cannot be read; nothing was deleted.
     """
-    layout, before = located(location, access), time.time() - days * _DAY
+    layout, before = opened(location, access)[0], time.time() - days * _DAY
     with layout.refusals():
-        found = [*_scratch(layout, before), *_staged(layout, before)]
+        found = _scratch(layout, before)
+        for one in (layout, *begun(layout)):
+            found += _staged(one, before)
         for name, _ in found if delete else ():
             _delete(layout, name)
         return [Leftover(layout.place.told(name), size) for name, size in found]
@@ -111,7 +114,9 @@ def _named(layout: Layout, run: RunFolder) -> set[str]:
 
 
 def _shown(layout: Layout, staged: Entry, name: str) -> bool:
-    """Tell whether readers have the same file under its own name."""
+    """Tell whether readers have the same file under its own name, or what was made of it."""
+    if name.startswith("statistics-"):
+        return True  # summed up before anything was committed
     kind: Kind = "rejected" if name.rpartition("/")[2].startswith("rejected") else "data"
     place, seen = layout.place, f"{layout.target(kind)}/{name}"
     if isinstance(place, LocalPlace):
@@ -133,7 +138,9 @@ def _delete(layout: Layout, name: str) -> None:
         atomic.rename(place.path(name), trash)
         inside = sorted(trash.rglob("*"))
         for path in inside:
-            if not path.is_dir() and _OURS.fullmatch(path.name):
+            # Rows that others added to a folder while it was replaced may have no other name.
+            added = is_apart(path.relative_to(trash).as_posix())
+            if not (path.is_dir() or added) and _OURS.fullmatch(path.name):
                 atomic.remove(path)
         for folder in [*(path for path in reversed(inside) if path.is_dir()), trash]:
             atomic.remove_folder(folder)

@@ -10,9 +10,11 @@ readers count or choke on anything more. All records live beside it::
         runs/<key>.<g>/plan.json          what the run is to do, frozen
         runs/<key>.<g>/stage/             parts under names with their digest
         runs/<key>.<g>/parts/<i>.json     part i is done; the first attempt wins
+        runs/<key>.<g>/statistics.json    what is known of the rows, where it was gathered
         runs/<key>.<g>/commit.json        the manifest; from here on the run is done
         runs/<key>.<g>/published          readers have it, the stage is no longer needed
         tmp/                              scratch
+        appended/, versions/              records of runs with a folder of their own: see `apart`
 
 Each record is put if absent and never changed. Names are relative to the place of the output.
 """
@@ -94,6 +96,11 @@ class RunFolder:
         return f"{self.path}/commit.json"
 
     @property
+    def statistics(self) -> str:
+        """File of what is known of the scored rows; the manifest says whether there is one."""
+        return f"{self.path}/statistics.json"
+
+    @property
     def published(self) -> str:
         """Empty file: readers have had the result."""
         return f"{self.path}/published"
@@ -122,25 +129,30 @@ class Layout:
     Attributes:
         place: The storage that holds the output and its records side by side.
         name: The output's name in it.
+        records: Folder of the records below ``<name>.millrace``; empty for that itself.
+        folder: Folder of the rows below the output; empty for the output itself.
     """
 
     place: Place
     name: str
+    records: str = ""
+    folder: str = ""
 
     @property
     def told(self) -> str:
         """The path or URL that readers use."""
-        return self.place.told(self.name)
+        return self.place.told(self.target("data"))
 
     @property
     def root(self) -> str:
         """Folder of all records."""
-        return f"{self.name}{_RECORDS}"
+        root = f"{self.name}{_RECORDS}"
+        return f"{root}/{self.records}" if self.records else root
 
     @property
     def temp(self) -> str:
-        """Folder for scratch files."""
-        return f"{self.root}/{_TEMP}"
+        """Folder for scratch files, one for all that is written to the output."""
+        return f"{self.name}{_RECORDS}/{_TEMP}"
 
     @property
     def runs(self) -> str:
@@ -154,7 +166,8 @@ class Layout:
 
     def target(self, kind: Kind) -> str:
         """Return the folder that readers of this kind of rows see."""
-        return f"{self.name}{_SUFFIX[kind]}"
+        target = f"{self.name}{_SUFFIX[kind]}"
+        return f"{target}/{self.folder}" if self.folder else target
 
     def run(self, name: str) -> RunFolder:
         """Return the folder of a run."""

@@ -114,6 +114,9 @@ class PartRecord(Accounted):
         attempt: Unique id of the attempt that won.
         worker: Where it ran.
         bad: Why the part was set aside, if it was; then nothing of it is scored.
+        statistics: State of its scored rows, where statistics are gathered; its rows are those of
+            the sample in it.
+        crossed: Scored rows whose quantiles had to be put in order; None without an interval.
     """
 
     part: int
@@ -125,6 +128,8 @@ class PartRecord(Accounted):
     attempt: str
     worker: str
     bad: BadPart | None = None
+    statistics: StagedFile | None = None
+    crossed: int | None = None
 
     @property
     def scored(self) -> int:
@@ -144,7 +149,12 @@ class PartRecord(Accounted):
     @property
     def files(self) -> tuple[StagedFile, ...]:
         """All files of the part."""
-        return self.data + self.rejected
+        return self.data + self.rejected + self.gathered
+
+    @property
+    def gathered(self) -> tuple[StagedFile, ...]:
+        """The file of its statistics, if it has one; readers never see it."""
+        return (self.statistics,) if self.statistics else ()
 
 
 class RunPlan(Record):
@@ -170,6 +180,7 @@ class Manifest(Accounted):
         quarantined: Rows in the quarantine.
         filtered: Rows left out by the data set's own ``where``.
         parts: All parts, in order.
+        statistics: ``statistics.json`` beside this record, where statistics were gathered.
     """
 
     format: Literal[1] = 1
@@ -179,6 +190,13 @@ class Manifest(Accounted):
     quarantined: int
     filtered: int
     parts: tuple[PartRecord, ...]
+    statistics: StagedFile | None = None
+
+    @property
+    def crossed(self) -> int | None:
+        """Rows whose quantiles had to be put in order; None where no part has an interval."""
+        found = [part.crossed for part in self.parts if part.crossed is not None]
+        return sum(found) if found else None
 
     @property
     def bad_parts(self) -> tuple[PartRecord, ...]:

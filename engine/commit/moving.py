@@ -19,7 +19,7 @@ from engine.commit.layout import Layout
 from engine.commit.manifest import SUCCESS, Kind, Manifest, StagedFile
 from engine.commit.place import LocalPlace
 from engine.commit.versions import (
-    FOREIGN,
+    foreign,
     holds,
     manifest_of,
     refuse_if_lost,
@@ -55,7 +55,7 @@ class Moving:
         if manifest and holds(self.place, target, manifest.files(kind)):
             return
         if version_in(self.layout, kind, target) is None:
-            raise refused(self.place.told(target), FOREIGN)
+            raise foreign(self.place, target)
         if not self._replaceable(run, kind, overwrite):
             raise refused(self.place.told(target))
 
@@ -78,6 +78,7 @@ class Moving:
             if fresh is None:
                 refuse_if_lost(self.layout, manifest, kind)
             elif vacant(self.place, target):
+                atomic.make_folder(self.place.path(target).parent)
                 _place(self.place.path(fresh), self.place.path(target), files)
             else:
                 self._replace(manifest, kind, fresh, overwrite)

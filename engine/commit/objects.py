@@ -167,6 +167,18 @@ class ObjectPlace:
 
         return self._asked(name, create) or False
 
+    def replace(self, name: str, data: bytes) -> None:
+        """Put an object, whatever was there; for what can be made again at any time.
+
+        Raises:
+            OutputRefused: The store does not let us write.
+            MillraceError: It cannot be reached.
+        """
+        import obstore
+
+        atomic.step(f"point {name.rpartition('/')[2]}")
+        self._asked(name, lambda store: obstore.put(store, self._key(name), data))
+
     def read(self, name: str) -> bytes | None:
         """Return all bytes of an object; None when there is none."""
         import obstore

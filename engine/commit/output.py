@@ -19,22 +19,29 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
+from engine.commit import latest
+from engine.commit.apart import Apart, apart, claim
+from engine.commit.deciding import Summary, clear_stage, decided
 from engine.commit.layout import Layout, load, located
 from engine.commit.manifest import KINDS, Head, Manifest, RunPlan
-from engine.commit.place import LocalPlace, Place, each
+from engine.commit.place import LocalPlace
 from engine.commit.publish import Publisher, publisher
-from engine.commit.settling import settle
 from engine.commit.staging import Run
 from engine.commit.versions import refused, same_job
-from engine.errors import CommitUnknown, MillraceError
+from engine.errors import MillraceError, OutputRefused
 from engine.storage import PLAIN, Access
+
+IfExists: TypeAlias = Literal["error", "append", "overwrite", "version"]
+"""What happens when the output is there."""
+
+_APART: Mapping[IfExists, Apart] = {"append": "appended", "version": "versions"}
 
 
 def run_key(spec: Mapping[str, JsonValue], planned: Sequence[int]) -> str:
@@ -60,13 +67,15 @@ class Output:
         location: The folder that readers will see: a path, or a URL such as
             ``s3://bucket/predictions``.
         key: What `run_key` returned for the job: lower-case hexadecimal.
-        overwrite: Whether data that millrace wrote there before may be replaced.
+        if_exists: What happens when something is there: ``error`` refuses all but this job's own
+            rows; ``overwrite`` replaces what millrace wrote, and nothing else; ``append`` and
+            ``version`` put the rows into a folder of their own, see `engine.commit.apart`.
         access: How an object store is reached; secrets by reference.
     """
 
     location: str | Path
     key: str
-    overwrite: bool = False
+    if_exists: IfExists = "error"
     access: Access = PLAIN
 
     def __post_init__(self) -> None:
@@ -78,12 +87,32 @@ class Output:
         """
         if not re.fullmatch(r"[0-9a-f]{8,64}", self.key):
             raise ValueError(f"not a run key: {self.key!r}")
-        object.__setattr__(self, "location", self.layout.told)
+        object.__setattr__(self, "location", self._base.told)
 
     @cached_property
-    def layout(self) -> Layout:
-        """Where the records of this output are."""
+    def _base(self) -> Layout:
+        """Where the output itself is."""
         return located(self.location, self.access)
+
+    @property
+    def layout(self) -> Layout:
+        """Where the rows and records of this job are; of a version, looked up each time.
+
+        Raises:
+            MillraceError: The store cannot be reached, or a record is damaged.
+        """
+        kind = _APART.get(self.if_exists)
+        return apart(self._base, kind, self.key) if kind else self._base
+
+    @property
+    def told(self) -> str:
+        """The path or URL at which readers find this job's rows, once they are committed."""
+        with self._base.refusals():
+            return self.layout.told
+
+    @property
+    def _overwrite(self) -> bool:
+        return self.if_exists == "overwrite"
 
     @property
     def _publisher(self) -> Publisher:
@@ -101,7 +130,8 @@ class Output:
         with layout.refusals():
             layout.place.assert_fit(layout.name)
             self._admit(self._current())
-            layout.place.probe(layout.temp, layout.name)
+            self._assert_ways()
+            layout.place.probe(layout.temp, layout.target("data"))
 
     def scratch(self, elsewhere: Path) -> Path:
         """Return where all workers may keep files while they work: beside a local output.
@@ -124,7 +154,10 @@ class Output:
             manifest = load(Manifest, layout.place, folder.commit)
             if manifest is None or not folder.has(folder.published):
                 return None
-            return manifest if self._publisher.shows(manifest) else None
+            if not self._publisher.shows(manifest):
+                return None
+            self._point()
+            return manifest
 
     def begin(self, spec: Mapping[str, JsonValue], planned: Sequence[int]) -> Run:
         """Freeze the plan, or join the run that has frozen the same one before.
@@ -147,8 +180,13 @@ class Output:
                 raise MillraceError(what, where=place.told(name), hint=hint)
             return run
 
-    def commit(self, run: Run) -> Manifest:
+    def commit(self, run: Run, summary: Summary | None = None) -> Manifest:
         """Check the ledger, commit, publish; what is done already is left as it is.
+
+        Args:
+            run: The run; all its parts are staged.
+            summary: Makes ``statistics.json`` of what the parts have gathered; the same bytes of
+                the same parts. Asked only while nothing is committed.
 
         Returns:
             The manifest that counts: that of the first driver to commit this run.
@@ -159,16 +197,19 @@ class Output:
             CommitUnknown: The manifest was written, and neither success nor failure can be read.
         """
         with self.layout.refusals():
-            manifest = self._decide(run)
+            manifest = decided(run, summary)
+            if kind := _APART.get(self.if_exists):
+                claim(self._base, kind, self.key)
             self._claim(run)
             try:
                 if manifest.files("rejected"):
-                    self._publisher.publish(manifest, "rejected", self.overwrite)
-                self._publisher.publish(manifest, "data", self.overwrite)
+                    self._publisher.publish(manifest, "rejected", self._overwrite)
+                self._publisher.publish(manifest, "data", self._overwrite)
             finally:
                 self._publisher.withdraw_stale_quarantine()
             self.layout.place.put_if_absent(run.folder.published, b"")
-            _clear_stage(run, manifest)
+            clear_stage(run, manifest)
+            self._point()
             return manifest
 
     def _current(self) -> Run:
@@ -196,19 +237,6 @@ class Output:
         )
         return gone and not self._publisher.whole(manifest)
 
-    def _decide(self, run: Run) -> Manifest:
-        """Return the manifest of the run, ours or that of the driver who was first."""
-        place, name = self.layout.place, run.folder.commit
-        decided = load(Manifest, place, name)
-        if decided is not None:
-            return decided
-        manifest = settle(run.name, run.plan().planned, run.done())
-        try:
-            place.put_if_absent(name, manifest.encode())
-        except (OSError, MillraceError) as error:
-            return _read_back(place, name, error)
-        return load(Manifest, place, name) or manifest
-
     def _claim(self, run: Run) -> None:
         """Enter the run as the newest version, once; the log decides between different jobs."""
         while run.name not in (versions := self.layout.versions()):
@@ -223,30 +251,23 @@ class Output:
         published = before.has(before.published)  # before looking at the output
         manifest = load(Manifest, self.layout.place, run.folder.commit)
         for kind in KINDS:
-            self._publisher.admit(run.name, kind, manifest, self.overwrite)
-        if not (same_job(newest, run.name) or published or self.overwrite):
+            self._publisher.admit(run.name, kind, manifest, self._overwrite)
+        if not (same_job(newest, run.name) or published or self._overwrite):
             raise refused(self.layout.told, f"the unfinished commit of another job, {newest}")
 
+    def _assert_ways(self) -> None:
+        """Refuse versions beside rows without one, and a pointer that is not ours."""
+        if self.if_exists != "version":
+            return
+        if self._base.versions():
+            raise OutputRefused(
+                "The output holds rows that were written without a version.",
+                where=self._base.told,
+                hint='choose another output for `if_exists = "version"`',
+            )
+        latest.of(self._base)
 
-def _read_back(place: Place, name: str, error: OSError | MillraceError) -> Manifest:
-    """Return the manifest that is there after a write of unknown outcome."""
-    try:
-        found = load(Manifest, place, name)
-    except (OSError, MillraceError) as unreadable:
-        why = error.what if isinstance(error, MillraceError) else error.strerror
-        hint = "run again when the storage answers; nothing was deleted"
-        what = f"Whether the commit landed cannot be told ({why})."
-        raise CommitUnknown(what, where=place.told(name), hint=hint) from unreadable
-    if found is None:
-        raise error
-    return found
-
-
-def _clear_stage(run: Run, manifest: Manifest) -> None:
-    """Remove what is staged, so that deleting the output frees its space.
-
-    Folders stay: a late writer may still put its copy there, and must not fail for it.
-    """
-    names = [run.folder.file(file) for kind in KINDS for file in manifest.files(kind)]
-    with suppress(OSError, MillraceError):
-        each(run.layout.place, run.layout.place.remove, names)
+    def _point(self) -> None:
+        """Lead readers to the newest version, where there are versions."""
+        if self.if_exists == "version":
+            latest.point(self._base)

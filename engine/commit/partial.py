@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.commit.apart import APART, apart, begun, opened
 from engine.commit.layout import Layout, located
 from engine.commit.manifest import PartRecord, StagedFile
 from engine.commit.staging import Run
@@ -58,7 +59,8 @@ def partial(
     Args:
         location: The folder that readers see or will see: a path or URL.
         access: How an object store is reached.
-        name: The run; left out, the newest version, or before the first one the newest run.
+        name: The run; left out, that which came last, or before the first one the run that was
+            begun last.
 
     Returns:
         What there is; None when nothing was begun.
@@ -66,11 +68,13 @@ def partial(
     Raises:
         MillraceError: A record is damaged or cannot be read.
     """
-    layout = located(location, access)
-    with layout.refusals():
-        name = name or next(reversed(layout.versions()), None) or _newest(layout)
-        if name is None:
+    base = located(location, access)
+    with base.refusals():
+        layouts = _of_run(base, name) if name else opened(location, access)[1]
+        layout = layouts[-1] if layouts else _newest(base)
+        if layout is None:
             return None
+        name = name or next(reversed(layout.versions()), None) or _begun(layout)[1]
         run, manifest = Run(layout, name), manifest_of(layout, name)
         if manifest is not None:
             return Partial(run, True, manifest.parts, len(manifest.parts))
@@ -78,8 +82,20 @@ def partial(
         return Partial(run, False, tuple(done[i] for i in sorted(done)), len(run.plan().planned))
 
 
-def _newest(layout: Layout) -> str | None:
-    """Return the run that was begun last."""
-    plans = [one for one in layout.place.entries(layout.runs) if one.name.endswith("/plan.json")]
-    newest = max(plans, key=lambda one: one.changed, default=None)
-    return newest.name.split("/")[-2] if newest else None
+def _of_run(base: Layout, name: str) -> list[Layout]:
+    """Return where a run of this name was begun: at the output, or in a folder of its own."""
+    ways = [base, *(apart(base, kind, name) for kind in APART)]
+    return [layout for layout in ways if base.place.size(layout.run(name).plan) is not None]
+
+
+def _newest(base: Layout) -> Layout | None:
+    """Return where the run that was begun last is, when nothing was committed yet."""
+    found = [layout for layout in (base, *begun(base)) if _begun(layout)[1]]
+    return max(found, key=lambda layout: _begun(layout)[0], default=None)
+
+
+def _begun(layout: Layout) -> tuple[float, str]:
+    """Return when the last run was begun, in seconds since the epoch, and its name."""
+    entries = layout.place.entries(layout.runs)
+    plans = [(e.changed, e.name.split("/")[-2]) for e in entries if e.name.endswith("/plan.json")]
+    return max(plans, default=(0.0, ""))

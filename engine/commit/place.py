@@ -160,12 +160,15 @@ class LocalPlace:
     def probe(self, temp: str, output: str) -> None:
         """Write and link in the scratch folder, and move a folder from it to the output's parent.
 
+        A parent that is not there yet will be made beside the records.
+
         Raises:
             OSError: One of the operations was refused.
             OutputRefused: Two writers can create the same file.
         """
         atomic.make_folder(self.path(temp))
-        atomic.probe(self.path(temp), self.folder)
+        parent = self.path(output).parent
+        atomic.probe(self.path(temp), parent if parent.is_dir() else self.folder)
 
     def put_if_absent(self, name: str, data: bytes | memoryview) -> bool:
         """See `engine.commit.atomic.put_if_absent`; makes folders as needed."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from engine.commit.layout import Layout, RunFolder, load
 from engine.commit.manifest import (
+    KINDS,
     BadPart,
     Manifest,
     PartRecord,
@@ -114,13 +115,29 @@ class Run:
     def _intact(self, record: PartRecord) -> bool:
         return all(self.folder.staged(file) for file in record.files)
 
+    def contents(self, files: Sequence[StagedFile]) -> list[bytes]:
+        """Return all bytes of staged files, in their order; a store is asked for several at once.
+
+        Raises:
+            MillraceError: One is missing.
+        """
+        place, names = self.layout.place, [self.folder.file(file) for file in files]
+        found = []
+        for name, content in zip(names, each(place, place.read, names), strict=True):
+            if content is None:
+                what = "This staged file vanished."
+                raise MillraceError(what, where=place.told(name), hint="run again")
+            found.append(content)
+        return found
+
     def open(self, file: StagedFile) -> io.BufferedIOBase:
         """Return a staged file as a seekable stream; an object is held in memory."""
         return self.layout.place.open(self.folder.file(file))
 
     def staged(self, manifest: Manifest) -> bool:
-        """Tell whether all files of the run's manifest are in the stage, in full size."""
-        sizes = {self.folder.file(f): f.bytes for part in manifest.parts for f in part.files}
+        """Tell whether all rows of the run's manifest are in the stage, in full size."""
+        files = [file for kind in KINDS for file in manifest.files(kind)]
+        sizes = {self.folder.file(file): file.bytes for file in files}
         found = each(self.layout.place, self.layout.place.size, list(sizes))
         return found == list(sizes.values())
 
@@ -137,6 +154,8 @@ class Run:
         missing: Mapping[str, int] | None = None,
         worker: str = "",
         bad: BadPart | None = None,
+        statistics: Encoded | None = None,
+        crossed: int | None = None,
     ) -> Staged:
         """Make one part's rows durable and record them, once.
 
@@ -152,6 +171,8 @@ class Run:
             missing: Missing values in scored rows, by column whose share of them is limited.
             worker: Where this runs, for the record.
             bad: Why nothing of the part is scored, when it is set aside.
+            statistics: State of the scored rows, which readers do not see.
+            crossed: Scored rows whose quantiles had to be put in order, if there is an interval.
 
         Raises:
             MillraceError: Rows were lost or doubled on the way, or the disk is full.
@@ -161,6 +182,7 @@ class Run:
         some = [file for file in rejected if file.rows]
         mark = self.layout.place.mark(self.name)
         files = _named("part", part, data, mark), _named("rejected", part, some, mark)
+        state = _named("statistics", part, [statistics] if statistics else [], mark)
         record = PartRecord(
             part=part,
             rows_in=rows_in,
@@ -174,19 +196,21 @@ class Run:
             worker=worker,
             bad=bad,
             unread=_by_file(bad.unread) if bad else {},
+            statistics=next(iter(state), None),
+            crossed=crossed,
         )
         if record.lost:
             raise MillraceError(imbalance(record), where=f"part {part}")
         with self.layout.refusals():
-            return self._settle(record, {**files[0], **files[1]})
+            return self._settle(record, {**files[0], **files[1], **state})
 
     def _settle(self, record: PartRecord, contents: Mapping[StagedFile, memoryview]) -> Staged:
         """Put the files, then the record; whoever put the record first has done the part."""
         place, name, folder = self.layout.place, self.folder.record(record.part), self.folder
         winner = load(PartRecord, place, name)
         if winner is None or not (self._intact(winner) or folder.has(folder.commit)):
-            for file, content in contents.items():
-                self._put_file(file, content)
+            files = {file.name: file for file in contents}
+            each(place, lambda one: self._put_file(files[one], contents[files[one]]), list(files))
             if place.put_if_absent(name, record.encode()):
                 return Staged(record, differs=False)
             winner = load(PartRecord, place, name)  # after a lost reply it may be ours

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from engine.commit.apart import is_apart
 from engine.commit.layout import Layout, load
 from engine.commit.manifest import SUCCESS, Kind, Manifest, StagedFile
 from engine.commit.place import Place
@@ -20,13 +21,24 @@ def shown(place: Place, folder: str) -> dict[str, int]:
     return {entry.name[skip:]: entry.size for entry in place.entries(folder)}
 
 
+def own(place: Place, folder: str) -> dict[str, int]:
+    """Return what `shown` does, without the runs that have a folder of their own below it."""
+    return {name: size for name, size in shown(place, folder).items() if not is_apart(name)}
+
+
 def holds(place: Place, folder: str, files: Collection[StagedFile]) -> bool:
-    """Tell whether the folder holds exactly these files, in full size, and ``_SUCCESS``."""
-    expected = {file.name: file.bytes for file in files} | {SUCCESS: 0}
+    """Tell whether the folder holds exactly these files, in full size, and ``_SUCCESS``.
+
+    Others may have appended their rows since.
+    """
     try:
-        return shown(place, folder) == expected
+        return own(place, folder) == _expected(files)
     except NotADirectoryError:
         return False
+
+
+def _expected(files: Collection[StagedFile]) -> dict[str, int]:
+    return {file.name: file.bytes for file in files} | {SUCCESS: 0}
 
 
 def vacant(place: Place, folder: str) -> bool:
@@ -44,10 +56,14 @@ def manifest_of(layout: Layout, run: str) -> Manifest | None:
 
 
 def version_in(layout: Layout, kind: Kind, folder: str) -> int | None:
-    """Return the newest version of the output whose files the folder holds; None: foreign."""
+    """Return the newest version of the output that is all that the folder holds; None: foreign."""
+    try:
+        found = shown(layout.place, folder)
+    except NotADirectoryError:
+        return None
     for version, run in reversed(list(enumerate(layout.versions()))):
         manifest = manifest_of(layout, run)
-        if manifest is not None and holds(layout.place, folder, manifest.files(kind)):
+        if manifest is not None and found == _expected(manifest.files(kind)):
             return version
     return None
 
@@ -88,7 +104,18 @@ def refused(target: str, what: str = "data of another job") -> OutputRefused:
     return OutputRefused(
         f"The output holds {what}; nothing was touched.",
         where=target,
-        hint="choose another output, or set `overwrite = true` to replace what millrace wrote",
+        hint='choose another output, or set `if_exists`: "overwrite" replaces what millrace wrote',
+    )
+
+
+def foreign(place: Place, folder: str) -> OutputRefused:
+    """Return the error that says that a folder holds what cannot be replaced by any job."""
+    apart = any(is_apart(name) for name in shown(place, folder))
+    what = "rows that jobs have added in folders of their own" if apart else FOREIGN
+    return OutputRefused(
+        f"The output holds {what}; nothing was touched.",
+        where=place.told(folder),
+        hint='choose another output, or add the rows: `if_exists = "append"`',
     )
 
 

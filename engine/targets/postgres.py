@@ -257,7 +257,7 @@ class _Session:
 def _batches(rows: Rows) -> Iterator[pa.RecordBatch]:
     """Yield the rows in types that the database has; at least one batch, maybe of no rows."""
     for file in rows.files:
-        with pq.ParquetFile(rows.path(file)) as parquet:
+        with rows.open(file) as stream, pq.ParquetFile(stream) as parquet:
             empty = pa.RecordBatch.from_pylist([], parquet.schema_arrow)
             for batch in parquet.iter_batches(_BATCH) if file.rows else [empty]:
                 frame = pl.from_arrow(batch)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-from engine.commit import StagedFile
+from engine.commit import Manifest, Output, StagedFile
+from engine.commit.place import LocalPlace, Place
 
 IfExists: TypeAlias = Literal["error", "append", "overwrite"]
 
@@ -17,21 +19,39 @@ class Rows:
     """The files of a committed run.
 
     Attributes:
-        folder: Where they are.
+        place: The disk or store that they are on.
+        folder: Name of their folder there.
         files: Parquet files, in order; names are relative to the folder.
     """
 
-    folder: Path
+    place: Place
+    folder: str
     files: Sequence[StagedFile]
+
+    @classmethod
+    def of(cls, output: Output, manifest: Manifest) -> Rows:
+        """Return the rows that readers of an output have from a run."""
+        layout = output.layout
+        return cls(layout.place, layout.target("data"), manifest.files("data"))
 
     @property
     def count(self) -> int:
         """Rows in all files."""
         return sum(file.rows for file in self.files)
 
+    def open(self, file: StagedFile) -> io.BufferedIOBase:
+        """Return a file as a seekable stream; an object is held in memory, a part at most."""
+        return self.place.open(f"{self.folder}/{file.name}")
+
     def path(self, file: StagedFile) -> Path:
-        """Return where a file is."""
-        return self.folder / file.name
+        """Return where a file is on the disk.
+
+        Raises:
+            ValueError: It is on a store.
+        """
+        if not isinstance(self.place, LocalPlace):
+            raise ValueError(f"no path: {file.name}")
+        return self.place.path(f"{self.folder}/{file.name}")
 
 
 class Target(Protocol):

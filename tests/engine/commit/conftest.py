@@ -14,11 +14,10 @@ from tests.engine.storage.storage_servers import Bucket
 
 @pytest.fixture
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients of the tests give up soon, and ask again soon."""
+    """Clients of the tests ask again soon."""
     monkeypatch.setattr(secrets, "_used", set())
-    monkeypatch.setattr(stores, "STALL_SECONDS", PATIENCE)
     backoff = {"init_backoff": timedelta(milliseconds=5), "max_backoff": timedelta(milliseconds=20)}
-    retry = {"max_retries": 3, "retry_timeout": timedelta(seconds=5), "backoff": backoff}
+    retry = {"max_retries": 3, "retry_timeout": timedelta(seconds=60), "backoff": backoff}
     monkeypatch.setattr(stores, "_retry", lambda: retry)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -45,8 +44,9 @@ def bucket(endpoint: str, _patience: None) -> Bucket:
 
 
 @pytest.fixture
-def proxy(endpoint: str, _patience: None) -> Iterator[Proxy]:
-    """The server behind a proxy."""
+def proxy(endpoint: str, _patience: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """The server behind a proxy, whose silence clients do not bear for long."""
+    monkeypatch.setattr(stores, "STALL_SECONDS", PATIENCE)
     with between(endpoint) as found:
         yield found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.commit import Manifest, Output, Run, run_key, verify
+from engine.commit import IfExists, Manifest, Output, Run, run_key, verify
 from engine.commit.layout import Layout, located
 from engine.commit.manifest import SUCCESS, Kind
 from engine.commit.versions import shown
@@ -76,12 +76,12 @@ class Job:
     Attributes:
         where: Its output.
         name: Stands in every row.
-        overwrite: Whether it may replace another job's rows.
+        if_exists: What happens when rows are there.
     """
 
     where: Somewhere
     name: str = "a"
-    overwrite: bool = False
+    if_exists: IfExists = "error"
 
     @property
     def spec(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class Job:
     @property
     def output(self) -> Output:
         key = run_key(self.spec, PLANNED)
-        return Output(self.where.location, key, self.overwrite, self.where.access)
+        return Output(self.where.location, key, self.if_exists, self.where.access)
 
     def begin(self) -> Run:
         return self.output.begin(self.spec, PLANNED)

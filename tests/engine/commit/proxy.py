@@ -24,7 +24,7 @@ connection ends before the store hears of it. ``lost``: the store does it, the a
 does it, the answer comes after the client's patience. ``silent``: the same, and the store never
 hears of it. ``bare``: the condition is dropped on the way. ``down``: as ``cut``, for good."""
 
-PATIENCE = 0.6
+PATIENCE = 1.0
 """Seconds after which the tests' clients give a silent connection up."""
 
 

@@ -1,7 +1,8 @@
 """How common libraries read an output folder; also a program that reads one over and over.
 
-As a program: ``readers.py LIBRARY FOLDER STOP`` reads until the file STOP is there and prints what
-it saw, as JSON: how often, and each different outcome (version, rows, sum of ids) or error.
+As a program: ``readers.py LIBRARY FOLDER STOP`` reads until the file STOP is there, once more then,
+and prints what it saw, as JSON: how often, and each different outcome (version, rows, sum of ids)
+or error.
 """
 
 from __future__ import annotations
@@ -90,13 +91,14 @@ def outcome(read: Callable[[str], Columns], folder: str) -> str:
 
 
 def main(library: str, folder: str, stop: str) -> None:
-    """Read until the file is there."""
+    """Read until the file is there, and once more."""
     read, seen = LIBRARIES[library], Counter[str]()
     outcome(read, folder)  # the library is imported
     print("ready", flush=True)
     while not Path(stop).exists():
         seen[outcome(read, folder)] += 1
         time.sleep(0.005)
+    seen[outcome(read, folder)] += 1  # however slow it is, it has seen the last version
     print(json.dumps(seen))
 
 

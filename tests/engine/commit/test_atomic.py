@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.commit import atomic
-from engine.errors import MillraceError, OutputRefused
+from engine.errors import MillraceError, Outage, OutputRefused
 
 JSON = st.recursive(
     st.none()
@@ -171,12 +171,13 @@ def test_the_probe_finds_a_file_system_without_exclusive_names(
 @pytest.mark.parametrize(
     ("code", "kind", "exit_code", "says"),
     [
-        (errno.ENOSPC, MillraceError, 1, "full"),
-        (errno.EDQUOT, MillraceError, 1, "full"),
+        (errno.ENOSPC, Outage, 75, "full"),
+        (errno.EDQUOT, Outage, 75, "full"),
         (errno.EROFS, OutputRefused, 2, "written"),
         (errno.EACCES, OutputRefused, 2, "written"),
         (errno.ENOTDIR, OutputRefused, 2, "folder"),
-        (errno.EIO, MillraceError, 1, "could not be written"),
+        (errno.EIO, Outage, 75, "could not be written"),
+        (errno.ENOENT, MillraceError, 1, "could not be written"),
     ],
 )
 def test_what_the_system_refuses_is_said_with_a_hint(

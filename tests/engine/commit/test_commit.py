@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.commit import (
+    IfExists,
     Manifest,
     Output,
     PartRecord,
@@ -46,15 +47,15 @@ def frame(part: int, rows: int, value: float = 0.5) -> pa.Table:
     return pa.table({"id": pa.array(ids, pa.int64()), "p": pa.array([value] * rows, pa.float32())})
 
 
-def output(location: Path, spec: dict[str, str] = SPEC, overwrite: bool = False) -> Output:
-    return Output(location, run_key(spec, PLANNED), overwrite)
+def output(location: Path, spec: dict[str, str] = SPEC, if_exists: IfExists = "error") -> Output:
+    return Output(location, run_key(spec, PLANNED), if_exists)
 
 
 def complete(
-    location: Path, spec: dict[str, str] = SPEC, overwrite: bool = False, reject: int = 0
+    location: Path, spec: dict[str, str] = SPEC, if_exists: IfExists = "error", reject: int = 0
 ) -> Manifest:
     """Run a whole job: its value depends on its spec."""
-    place = output(location, spec, overwrite)
+    place = output(location, spec, if_exists)
     place.preflight()
     run = place.begin(spec, PLANNED)
     for part, rows in enumerate(PLANNED):
@@ -278,22 +279,26 @@ def test_a_damaged_record_is_named(out: Path) -> None:
         run.done()
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("if_exists", ["error", "overwrite"])
 @pytest.mark.parametrize("place", ["out", "out.quarantine"])
-def test_foreign_files_are_refused_and_stay(tmp_path: Path, overwrite: bool, place: str) -> None:
+def test_foreign_files_are_refused_and_stay(
+    tmp_path: Path, if_exists: IfExists, place: str
+) -> None:
     folder = tmp_path / place
     folder.mkdir()
     (folder / "precious.parquet").write_text("x")
     with pytest.raises(OutputRefused, match="did not write") as caught:
-        output(tmp_path / "out", overwrite=overwrite).preflight()
+        output(tmp_path / "out", if_exists=if_exists).preflight()
     assert "another output" in str(caught.value.hint)
     assert (folder / "precious.parquet").read_text() == "x"
     assert not (tmp_path / "out.millrace").exists()
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_foreign_files_that_come_meanwhile_are_refused_and_stay(out: Path, overwrite: bool) -> None:
-    place = output(out, overwrite=overwrite)
+@pytest.mark.parametrize("if_exists", ["error", "overwrite"])
+def test_foreign_files_that_come_meanwhile_are_refused_and_stay(
+    out: Path, if_exists: IfExists
+) -> None:
+    place = output(out, if_exists=if_exists)
     place.preflight()
     run = place.begin(SPEC, PLANNED)
     for part, rows in enumerate(PLANNED):
@@ -331,12 +336,12 @@ def test_another_jobs_data_is_refused_before_any_work(out: Path) -> None:
     complete(out, OTHER)
     with pytest.raises(OutputRefused, match="data of another job") as caught:
         output(out, SPEC).preflight()
-    assert "overwrite = true" in str(caught.value.hint)
+    assert '"overwrite" replaces' in str(caught.value.hint)
     assert verify(out).problems == ()
 
 
 def test_overwriting_replaces_the_older_version_whole(out: Path) -> None:
-    old, new = complete(out, OTHER, reject=1), complete(out, SPEC, overwrite=True)
+    old, new = complete(out, OTHER, reject=1), complete(out, SPEC, if_exists="overwrite")
     assert output(out).layout.versions() == [old.run, new.run]
     assert set(pl.read_parquet(out / "*.parquet")["p"].to_list()) == {1.0}
     assert not out.with_name("out.quarantine").exists(), "the quarantine of the old version"
@@ -349,15 +354,15 @@ def test_overwriting_keeps_the_data_when_a_foreign_file_lies_in_it(out: Path) ->
     (out / "notes.txt").write_text("mine")
     before = sorted(os.listdir(out))
     with pytest.raises(OutputRefused):
-        complete(out, SPEC, overwrite=True)
+        complete(out, SPEC, if_exists="overwrite")
     assert sorted(os.listdir(out)) == before
 
 
 def test_a_job_can_take_its_place_back(out: Path) -> None:
     complete(out, SPEC)
-    complete(out, OTHER, overwrite=True)
+    complete(out, OTHER, if_exists="overwrite")
     assert output(out, SPEC).committed() is None
-    back = complete(out, SPEC, overwrite=True)
+    back = complete(out, SPEC, if_exists="overwrite")
     assert back.run.endswith(".1")
     assert len(output(out).layout.versions()) == 3
     assert set(pl.read_parquet(out / "*.parquet")["p"].to_list()) == {1.0}
@@ -591,11 +596,11 @@ def test_what_happens_to_the_output_at_the_very_moment_of_replacing_it(
     monkeypatch.setattr(atomic, "step", interfere)
     if foreign:
         with pytest.raises(OutputRefused):
-            complete(out, SPEC, overwrite=True)
+            complete(out, SPEC, if_exists="overwrite")
         assert (out / "precious").exists()
         assert len(os.listdir(out)) == len(PLANNED) + 2
     else:
-        complete(out, SPEC, overwrite=True)
+        complete(out, SPEC, if_exists="overwrite")
         assert verify(out).problems == ()
     assert interfered
 
@@ -624,10 +629,10 @@ def test_a_quarantine_that_is_renewed_while_the_old_one_is_withdrawn_stays(
         nonlocal interfered
         if name.startswith("rename publish") and not interfered:
             interfered = True
-            complete(out, newer, overwrite=True, reject=1)
+            complete(out, newer, if_exists="overwrite", reject=1)
 
     monkeypatch.setattr(atomic, "step", interfere)
-    complete(out, SPEC, overwrite=True)
+    complete(out, SPEC, if_exists="overwrite")
     assert interfered
     assert output(out, newer).committed() is not None
     assert verify(out).problems == ()

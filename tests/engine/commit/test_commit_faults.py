@@ -25,15 +25,16 @@ import pytest
 
 from engine.commit import (
     Encoded,
+    IfExists,
     Manifest,
     Output,
     PartRecord,
     Run,
     StagedFile,
     atomic,
+    deciding,
     garbage,
     moving,
-    output,
     run_key,
     staging,
     verify,
@@ -95,6 +96,7 @@ class World:
     location: Path
     seen: dict[Path, bytes] = field(default_factory=dict)
     contested: bool = False  # several jobs replace one another: the quarantine may flicker
+    if_exists: IfExists = "error"  # how the jobs that are checked write
 
     def observe(self) -> None:
         """What a reader sees at any moment is nothing or a whole version, quarantine included."""
@@ -115,7 +117,7 @@ class World:
 
     def check(self, job: str) -> None:
         """Exactly the rows of this job, none lost, none twice, bytes as in the manifest."""
-        layout = Output(self.location, key_of(job)).layout
+        layout = Output(self.location, key_of(job), self.if_exists).layout
         newest = layout.versions()
         assert len(newest) == len(set(newest)), newest
         manifest = load(Manifest, layout.place, layout.run(newest[-1]).commit)
@@ -194,7 +196,7 @@ class Job:
 
     world: World
     name: str = "a"
-    overwrite: bool = False
+    if_exists: IfExists = "error"
     noise: bool = False  # every attempt makes other bytes
     threads: int = 1
     careless: bool = False  # the driver commits although a worker died
@@ -207,7 +209,7 @@ class Job:
             CURRENT.process = None
 
     def _run(self, process: Process | None) -> Manifest:
-        output = Output(self.world.location, key_of(self.name), self.overwrite)
+        output = Output(self.world.location, key_of(self.name), self.if_exists)
         output.preflight()
         committed = output.committed()
         if committed is not None:
@@ -315,15 +317,22 @@ def freeze_everywhere(
             finally:
                 frozen.thaw.set()
             outcomes.append(future.result())
-        if not zombie.overwrite:
+        if zombie.if_exists != "overwrite":
             assert world.location.stat().st_ino == folder, "it was published again"
         world.observe()
         world.check(other.name)
     return outcomes
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("noise", [False, True])
+@pytest.mark.parametrize(
+    ("threads", "noise"),
+    [
+        (1, False),
+        (3, True),
+        pytest.param(1, True, marks=pytest.mark.long),
+        pytest.param(3, False, marks=pytest.mark.long),
+    ],
+)
 def test_a_crash_at_any_operation_and_a_rerun_give_every_row_once(
     world: World, threads: int, noise: bool
 ) -> None:
@@ -333,7 +342,7 @@ def test_a_crash_at_any_operation_and_a_rerun_give_every_row_once(
 def test_a_crash_at_any_operation_of_replacing_leaves_the_old_or_the_new_version(
     world: World,
 ) -> None:
-    crash_everywhere(world, Job(world, "new", overwrite=True), lambda: old_version(world))
+    crash_everywhere(world, Job(world, "new", if_exists="overwrite"), lambda: old_version(world))
 
 
 def test_a_crash_at_any_operation_without_atomic_exchange(
@@ -341,7 +350,7 @@ def test_a_crash_at_any_operation_without_atomic_exchange(
 ) -> None:
     monkeypatch.setattr(atomic, "_renameat2", lambda: None)
     world.contested = True  # between the two renames the quarantine is gone for a moment
-    crash_everywhere(world, Job(world, "new", overwrite=True), lambda: old_version(world))
+    crash_everywhere(world, Job(world, "new", if_exists="overwrite"), lambda: old_version(world))
 
 
 def test_two_crashes_at_random_operations(world: World) -> None:
@@ -358,20 +367,20 @@ def test_two_crashes_at_random_operations(world: World) -> None:
         world.check("a")
 
 
-@pytest.mark.parametrize("noise", [False, True])
+@pytest.mark.parametrize("noise", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_zombie_of_the_same_job_changes_nothing(world: World, noise: bool) -> None:
     job = Job(world, noise=noise)
     assert set(freeze_everywhere(world, job, job)) == {"committed"}
 
 
 def test_a_zombie_of_the_same_job_changes_nothing_when_replacing(world: World) -> None:
-    job = Job(world, "new", overwrite=True, noise=True)
+    job = Job(world, "new", if_exists="overwrite", noise=True)
     freeze_everywhere(world, job, job, lambda: old_version(world))
 
 
 def test_a_zombie_of_another_job_is_refused(world: World) -> None:
     """It was first to begin but not to commit; where it had committed, it is the other's turn."""
-    zombie, other = Job(world, "z"), Job(world, "a", overwrite=True)
+    zombie, other = Job(world, "z"), Job(world, "a", if_exists="overwrite")
     outcomes = freeze_everywhere(world, zombie, other)
     assert set(outcomes) == {"refused", "committed"}
     assert outcomes.index("committed") > len(outcomes) * 0.8  # only when it was about to return
@@ -380,7 +389,7 @@ def test_a_zombie_of_another_job_is_refused(world: World) -> None:
 def test_a_zombie_that_replaces_gives_way_to_the_newer_version(world: World) -> None:
     """When it had entered the log first; else it is the newest and replaces in turn."""
     world.contested = True
-    zombie, other = Job(world, "z", overwrite=True), Job(world, "a", overwrite=True)
+    zombie, other = Job(world, "z", if_exists="overwrite"), Job(world, "a", if_exists="overwrite")
     Job(world, "old").run()
     for point in range(1, operations(zombie) + 1):
         fresh(world)
@@ -448,7 +457,7 @@ def race(seed: int, jobs: list[Job], die_at: int = 0) -> list[str]:
         return list(pool.map(go, range(len(jobs))))
 
 
-@pytest.mark.parametrize("noise", [False, True])
+@pytest.mark.parametrize("noise", [pytest.param(False, marks=pytest.mark.long), True])
 def test_three_runs_of_one_job_at_once_all_report_the_same_commit(
     world: World, noise: bool
 ) -> None:
@@ -484,7 +493,7 @@ def test_of_different_jobs_that_replace_the_newest_version_stays(world: World) -
     world.contested = True
     for seed in range(25):
         fresh(world)
-        outcomes = race(seed, [Job(world, name, overwrite=True) for name in "abc"])
+        outcomes = race(seed, [Job(world, name, if_exists="overwrite") for name in "abc"])
         assert set(outcomes) <= {"committed", "refused"}, seed
         newest = Output(world.location, key_of("a")).layout.versions()[-1]
         (winner,) = (name for name in "abc" if newest.startswith(key_of(name)))
@@ -549,7 +558,7 @@ def no_ledger(patch: pytest.MonkeyPatch) -> None:
         parts = dict(enumerate(done.values()))
         return original(run, [record.rows_in for record in done.values()], parts)
 
-    patch.setattr(output, "settle", mutant)
+    patch.setattr(deciding, "settle", mutant)
 
 
 def link_parts_one_by_one(patch: pytest.MonkeyPatch) -> None:

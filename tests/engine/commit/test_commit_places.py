@@ -9,7 +9,7 @@ from typing import cast
 import pyarrow as pa
 import pytest
 
-from engine.commit import Encoded, Run, garbage, verify
+from engine.commit import Encoded, IfExists, Run, garbage, verify
 from engine.commit.manifest import SUCCESS
 from engine.commit.place import LocalPlace
 from engine.encoding import encoded
@@ -98,23 +98,23 @@ def test_a_staged_file_that_was_lost_is_staged_again(where: Somewhere) -> None:
     assert run.done() == {0: record}
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("if_exists", ["error", "overwrite"])
 @pytest.mark.parametrize("suffix", ["", ".quarantine"])
 def test_foreign_files_are_refused_before_any_work_and_stay(
-    where: Somewhere, overwrite: bool, suffix: str
+    where: Somewhere, if_exists: IfExists, suffix: str
 ) -> None:
     put(where, f"out{suffix}/precious.parquet")
     with pytest.raises(OutputRefused, match="did not write"):
-        Job(where, overwrite=overwrite).output.preflight()
+        Job(where, if_exists=if_exists).output.preflight()
     assert where.layout.place.read(f"out{suffix}/precious.parquet") == b"mine"
     assert listing(where) == []
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("if_exists", ["error", "overwrite"])
 def test_foreign_files_that_come_meanwhile_are_refused_and_stay(
-    where: Somewhere, overwrite: bool
+    where: Somewhere, if_exists: IfExists
 ) -> None:
-    job = Job(where, overwrite=overwrite)
+    job = Job(where, if_exists=if_exists)
     run = job.begin()
     for part in range(len(PLANNED)):
         job.stage(run, part)
@@ -134,9 +134,9 @@ def test_another_jobs_rows_are_refused_and_overwriting_replaces_them_whole(
     with pytest.raises(OutputRefused, match="data of another job"):
         Job(where, "new").output.preflight()
     where.check("old")
-    new = Job(where, "new", overwrite=True).run()
+    new = Job(where, "new", if_exists="overwrite").run()
     where.check("new")
-    back = Job(where, "old", overwrite=True).run()
+    back = Job(where, "old", if_exists="overwrite").run()
     where.check("old")
     assert where.layout.versions() == [old.run, new.run, back.run]
     assert back.run == old.run.replace(".0", ".1")
@@ -148,7 +148,7 @@ def test_a_foreign_file_in_an_older_version_is_never_removed(where: Somewhere) -
     put(where, "out/notes.txt")
     before = where.names()
     with pytest.raises(OutputRefused):
-        Job(where, "new", overwrite=True).run()
+        Job(where, "new", if_exists="overwrite").run()
     assert where.names() == before
 
 
@@ -186,7 +186,7 @@ def test_files_may_lie_in_folders(where: Somewhere) -> None:
     assert output.committed() is None
     where.layout.place.remove("out/year=2024/month=0/mine")
     assert garbage(where.location, where.access, days=0) == []
-    Job(where, "b", overwrite=True).run()
+    Job(where, "b", if_exists="overwrite").run()
     where.check("b")
 
 

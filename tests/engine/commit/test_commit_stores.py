@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.commit import Manifest, atomic, garbage, objects
+from engine.commit import IfExists, Manifest, atomic, garbage, objects, verify
 from engine.commit.manifest import KINDS, SUCCESS
 from engine.errors import CommitUnknown, MillraceError, OutputRefused
 from tests.engine.commit.jobs_of_rows import PLANNED, Job, Somewhere
@@ -53,22 +53,37 @@ MEETINGS = [
 SLOW: list[Fault] = ["late", "silent"]
 
 
+def once(distant: Somewhere, proxy: Proxy, given: dict[str, Fault]) -> None:
+    """Run a job whose writes each fail once, in the way that is given."""
+    proxy.faults = {f"^PUT .*{what}": [fault] for what, fault in given.items()}
+    Job(distant).run()
+    assert not any(proxy.faults.values()), "all faults were met"
+    distant.check("a")
+
+
+@pytest.mark.parametrize("shift", range(len(PASSING)))
+def test_writes_of_which_each_fails_once_change_nothing(
+    distant: Somewhere, proxy: Proxy, shift: int
+) -> None:
+    """In these five jobs every write meets every fault."""
+    faults = [PASSING[(place + shift) % len(PASSING)] for place in range(len(WRITES))]
+    once(distant, proxy, {k: v for k, v in zip(WRITES, faults, strict=True) if (k, v) in MEETINGS})
+
+
+@pytest.mark.parametrize("faults", [SLOW, SLOW[::-1]])
+def test_writes_without_an_answer_change_nothing(
+    distant: Somewhere, proxy: Proxy, faults: list[Fault]
+) -> None:
+    once(distant, proxy, dict(zip(["parts/00000.json", "commit.json"], faults, strict=True)))
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("what", "fault"), MEETINGS)
 def test_a_write_that_fails_once_changes_nothing(
     distant: Somewhere, proxy: Proxy, what: str, fault: Fault
 ) -> None:
-    proxy.faults = {f"^PUT .*{what}": [fault]}
-    Job(distant).run()
-    assert list(proxy.faults.values()) == [[]], "the fault was met"
-    distant.check("a")
-
-
-@pytest.mark.parametrize("fault", SLOW)
-@pytest.mark.parametrize("what", ["parts/00000.json", "commit.json"])
-def test_a_write_without_an_answer_changes_nothing(
-    distant: Somewhere, proxy: Proxy, what: str, fault: Fault
-) -> None:
-    test_a_write_that_fails_once_changes_nothing(distant, proxy, what, fault)
+    """Alone, and not one of several."""
+    once(distant, proxy, {what: fault})
 
 
 def test_an_attempt_whose_answer_was_lost_knows_its_own_record(
@@ -220,15 +235,15 @@ def fresh(bucket: Bucket, number: int) -> Somewhere:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("if_exists", ["error", "overwrite"])
 def test_a_job_may_die_at_any_operation(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, one_at_once: None, overwrite: bool
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, one_at_once: None, if_exists: IfExists
 ) -> None:
     def prepared(number: int) -> Job:
         where = fresh(bucket, number)
-        if overwrite:
+        if if_exists == "overwrite":
             Job(where, "old").run()
-        return Job(where, overwrite=overwrite)
+        return Job(where, if_exists=if_exists)
 
     total = len(operations(prepared(0), monkeypatch))
     assert total > 20
@@ -240,11 +255,45 @@ def test_a_job_may_die_at_any_operation(
         dying.thread.join()
         assert dying.outcome == "died"
         if SUCCESS in job.where.names():
-            whole = {"a", "old"} if overwrite else {"a"}
+            whole = {"a", "old"} if if_exists == "overwrite" else {"a"}
             assert {name for name, _ in job.where.rows()} <= whole
             assert len({name for name, _ in job.where.rows()}) == 1, "a mixture is never marked"
         job.run()
         job.where.check("a")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["append", "version"])
+def test_a_job_that_adds_rows_may_die_at_any_operation(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, one_at_once: None, way: IfExists
+) -> None:
+    def prepared(number: int) -> tuple[Job, list[bytes]]:
+        where = fresh(bucket, number)
+        Job(where, "old", way).run()
+        where.layout.place.put_if_absent(f"{where.layout.name}/theirs", b"precious")
+        return Job(where, if_exists=way), where.contents()
+
+    def rows(job: Job) -> Counter[str]:
+        return Counter(name for name, _ in job.where.rows())
+
+    first, _ = prepared(0)
+    old = rows(first)["old"]
+    total = len(operations(first, monkeypatch))
+    for point in range(1, total + 1, 4):
+        job, before = prepared(point)
+        dying = FrozenJob(job, point, dies=True)
+        monkeypatch.setattr(atomic, "step", dying.step)
+        dying.thread.start()
+        dying.thread.join()
+        assert dying.outcome == "died"
+        if f"{job.output.layout.folder}/{SUCCESS}" in job.where.names():
+            assert rows(job) == {"old": old, "a": old}, "marked when it is whole"
+        job.run()
+        assert rows(job) == {"old": old, "a": old}, point
+        left = Counter(job.where.contents())
+        pointer = way == "version"  # that alone may change
+        assert (Counter(before) - left).total() <= pointer
+        assert verify(job.where.location, job.where.access).problems == ()
 
 
 @pytest.mark.long
@@ -258,7 +307,7 @@ def test_a_zombie_changes_no_row_of_what_is_published(
     def prepared(number: int) -> tuple[Job, Job]:
         where = fresh(bucket, number)
         Job(where, "old").run()
-        return Job(where, zombie, overwrite=True), Job(where, "a", overwrite=True)
+        return Job(where, zombie, if_exists="overwrite"), Job(where, "a", if_exists="overwrite")
 
     names = operations(prepared(0)[0], monkeypatch)
     decided = names.index("put commit.json") + 1

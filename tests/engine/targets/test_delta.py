@@ -35,7 +35,7 @@ def committed(folder: Path, *tables: pl.DataFrame, by: tuple[str, ...] = ()) -> 
     for part, table in enumerate(tables):
         files = Encoding("delta", by, rows_per_file=2).files(table)
         run.stage(part, files, rows_in=table.height)
-    return key, Rows(Path(output.location), output.commit(run).files("data"))
+    return key, Rows.of(output, output.commit(run))
 
 
 def rows(first: int, count: int) -> pl.DataFrame:

@@ -11,6 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from engine.commit import Output, run_key
+from engine.encoding import Encoding
 from engine.errors import CommitUnknown, InputError, MillraceError, OutputRefused
 from engine.formats.database.postgres import Server
 from engine.targets import PostgresTarget, Rows
@@ -18,6 +20,7 @@ from engine.targets import postgres as target_module
 from engine.targets.target import IfExists
 from tests.engine.formats import postgres_server
 from tests.engine.formats.postgres_server import PASSWORD, Postgres
+from tests.engine.storage.storage_servers import CANARY, Bucket
 from tests.engine.targets.test_delta import committed, rows
 
 pytestmark = pytest.mark.skipif(
@@ -67,6 +70,31 @@ def test_a_run_makes_a_table_once(database: Postgres, tmp_path: Path) -> None:
     assert commit == ("scores", key, 5)
     with pytest.raises(OutputRefused, match="The table is there already"):
         target(database, "f" * 64).admit()
+
+
+def test_rows_come_from_a_store_too(
+    database: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moto = pytest.importorskip("moto.server")
+    monkeypatch.setenv("MILLRACE_SECRET_STORE_KEY", "somebody")
+    monkeypatch.setenv("MILLRACE_SECRET_STORE_SECRET", CANARY)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        bucket = Bucket(f"http://{host}:{port}")
+        spec, planned = {"a": "job"}, [3, 2]
+        key = run_key(spec, planned)
+        output = Output(f"{bucket.url}/out", key, "append", bucket.access)
+        run = output.begin(spec, planned)
+        for part, frame in enumerate((rows(0, 3), rows(3, 2))):
+            run.stage(part, Encoding().files(frame), rows_in=frame.height)
+        found = Rows.of(output, output.commit(run))
+        assert target(database, key).publish(found) and not target(database, key).publish(found)
+    finally:
+        server.stop()
+    expected = [(*row, key) for row in rows(0, 5).rows()]
+    assert asked(database, "select * from s.scores order by id") == expected
 
 
 def test_types_and_strange_names(database: Postgres, tmp_path: Path) -> None:
