@@ -28,6 +28,9 @@ CALIBRATION = "calibration.json"
 TASK = ("task", "objective", "classes", "target", "query")
 """What ``task.json`` says; older bundles say only ``task`` and ``target``."""
 
+ALPHA = 0.9
+"""LightGBM's quantile when ``alpha`` is not given (LightGBM 4.7, Parameters.rst)."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -82,6 +85,13 @@ class Bundle:
     def calibrated(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return predictions of the model as they are told: calibrated, if they are."""
         return self.calibration.apply(scores) if self.calibration else scores
+
+    @property
+    def quantile(self) -> float | None:
+        """Which quantile of the label it predicts; None: its objective is another."""
+        if self.objective != "quantile":
+            return None
+        return float(self.provenance.get("params", {}).get("alpha", ALPHA))
 
     @property
     def digest(self) -> str:

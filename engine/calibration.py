@@ -1,14 +1,16 @@
-"""Calibrated probabilities: what share of rows with a predicted probability is of the second class.
+"""Calibrated predictions: probabilities that are shares of rows, quantiles that are quantiles.
 
-It is fitted on validation rows, from a `engine.metrics.histogram.ScoreHistogram` of the predicted
-probabilities, whose parts merge exactly: no row is kept, and the order of partitions says nothing.
+They are fitted on validation rows, from a `engine.metrics.histogram.ScoreHistogram` of the
+predicted probabilities (of a quantile: of the residuals), whose parts merge exactly: no row is
+kept, and the order of partitions says nothing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,13 @@ from engine.errors import MillraceError
 from engine.metrics.histogram import ScoreHistogram
 
 Kind = Literal["isotonic", "sigmoid"]
+"""How probabilities are calibrated."""
+CONFORMAL: Final = "conformal"
+"""How quantiles are."""
 Vector = npt.NDArray[np.float64]
+
+_ROUNDED = 1e-12
+"""Relative error of a rank: 0.9 * (9 + 1) is to be 9, however 0.9 is rounded."""
 
 _NEAREST = 1e-7
 """A probability nearer to 0 or 1 counts as so near: float32 knows nothing nearer to 1."""
@@ -70,18 +78,74 @@ class Sigmoid:
         return {"kind": "sigmoid", "slope": self.slope, "intercept": self.intercept}
 
 
-Calibration = Isotonic | Sigmoid
+@dataclass(frozen=True)
+class Shift:
+    """A constant that is added to a predicted quantile.
+
+    Attributes:
+        amount: The constant, in units of the label.
+    """
+
+    amount: float
+
+    def apply(self, p: Vector) -> Vector:
+        """Return calibrated quantiles, shape (n,)."""
+        return p + self.amount
+
+    def told(self) -> dict[str, Any]:
+        """Return it as JSON; see `restored`."""
+        return {"kind": CONFORMAL, "amount": self.amount}
+
+
+Calibration = Isotonic | Sigmoid | Shift
 
 
 def restored(told: Mapping[str, Any]) -> Calibration:
     """Return the calibration that was told as JSON."""
     if told["kind"] == "isotonic":
         return Isotonic(tuple(told["predicted"]), tuple(told["observed"]))
+    if told["kind"] == CONFORMAL:
+        return Shift(told["amount"])
     return Sigmoid(told["slope"], told["intercept"])
 
 
+def shifted(quantile: float, histogram: ScoreHistogram) -> Shift:
+    """Fit the constant that makes a predicted quantile one, by split conformal prediction.
+
+    A new label then lies beyond it with a probability of at most ``quantile`` or ``1 - quantile``,
+    whichever is less, and not much less (by 1 / (rows + 1), without ties), as long as it and those
+    of the validation rows could have come in any order. This is one end of the interval in
+    Theorem 2 of Romano, Patterson and Candes, "Conformalized Quantile Regression", 2019.
+
+    Args:
+        quantile: Which quantile is predicted, in (0, 1).
+        histogram: Validation rows by `engine.metrics.residuals.beyond`.
+
+    Raises:
+        MillraceError: There are too few rows for such a quantile, or a label is too far away.
+    """
+    rows, share = sum(histogram.totals), max(quantile, 1 - quantile)
+    rank = math.ceil(share * (rows + 1) * (1 - _ROUNDED))
+    if rank > rows:
+        needed = math.ceil(share / (1 - share) * (1 - _ROUNDED))
+        raise MillraceError(
+            f"{rows:,} validation rows are too few for the quantile {quantile:g}: it takes "
+            f"{needed:,} at least, and more to be of use",
+            where="train.calibrate",
+            hint="hold out more, or leave it out",
+        )
+    amount = histogram.above(rank)
+    if not math.isfinite(amount):
+        raise MillraceError(
+            "labels are farther from their quantile than float32 can tell",
+            where="train.calibrate",
+            hint="train on a label of a smaller scale, or leave it out",
+        )
+    return Shift(amount if quantile >= 0.5 else -amount)
+
+
 def fitted(kind: Kind, histogram: ScoreHistogram) -> Calibration:
-    """Fit a calibration.
+    """Fit a calibration of probabilities.
 
     Args:
         kind: ``isotonic``: the rising line that fits best; ``sigmoid``: two numbers.

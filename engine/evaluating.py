@@ -13,6 +13,7 @@ from distributed import Client
 from engine.bundle import Bundle
 from engine.execute import Done, in_order, over_partitions
 from engine.metrics import Measure, Scores
+from engine.metrics.residuals import Residuals
 from engine.plan import Partition
 from engine.predict import predictor
 from engine.preparing import PARTS, TrainingData, matrix
@@ -35,7 +36,7 @@ class EvaluationWork:
     bundle: Bundle
     parts: tuple[str, ...]
     constant: tuple[float, ...]
-    measure: Measure
+    measure: Measure | Residuals
 
     def baseline(self, rows: int) -> npt.NDArray[np.float64]:
         """Return the baseline's predictions, shape (rows,) or (rows, classes)."""

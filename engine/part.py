@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from engine import process
-from engine.commit import PartRecord, Run, Staged
+from engine.commit import Encoded, PartRecord, Run, Staged
 from engine.dataset import Dataset
 from engine.encoding import Encoding, encoded
 from engine.ledger import Ledger
@@ -35,8 +35,22 @@ def stage(
     rejected: pl.DataFrame,
     table: pl.DataFrame,
     encoding: Encoding,
+    crossed: int | None = None,
+    statistics: Encoded | None = None,
 ) -> Staged:
-    """Stage what was made of the good rows of a partition, and say where all its rows went."""
+    """Stage what was made of the good rows of a partition, and say where all its rows went.
+
+    Args:
+        run: The run.
+        source: Where the rows are from.
+        partition: Which of them.
+        batch: What was read.
+        rejected: Those that go to quarantine.
+        table: What was made of the others.
+        encoding: How it is written.
+        crossed: Rows of an interval whose quantiles had to be put in order, if there is one.
+        statistics: State of the rows, where statistics are gathered.
+    """
     ledger = Ledger.of(source.paths, partition, batch)
     return run.stage(
         partition.index,
@@ -48,6 +62,8 @@ def stage(
         inputs=ledger.files,
         missing=batch.missing(source.contract.shares()),
         worker=process.name(),
+        crossed=crossed,
+        statistics=statistics,
     )
 
 

@@ -72,6 +72,7 @@ def profile_digest(work: Profiling) -> str:
 def scoring_spec(scoring: Scoring, model_digest: str) -> dict[str, Any]:
     """Return what the predictions depend on; plain JSON, equal for equal results."""
     spec = scoring.spec
+    stated = {} if scoring.coverage is None else {"coverage": scoring.coverage}
     return {
         "data": scoring.dataset.fingerprint(),
         "files": scoring.dataset.listing(),
@@ -81,6 +82,7 @@ def scoring_spec(scoring: Scoring, model_digest: str) -> dict[str, Any]:
         "on_bad_rows": spec.on_bad_rows,
         "threshold": spec.threshold,
         "asked": [spec.raw, spec.leaves, spec.explain],
+        **stated,
         "written": spec.in_files(),
         "versions": versions(),
     }
@@ -100,7 +102,7 @@ def sorting_spec(work: Sorting) -> dict[str, Any]:
 def preparation_spec(job: Job, work: Preparation) -> dict[str, Any]:
     """Return what prepared rows depend on; plain JSON, equal for equal results."""
     spec = work.spec.to_dict()
-    for name in ("output", "pipeline", "overwrite", "if_exists", "database"):
+    for name in ("output", "pipeline", "if_exists", "database"):
         spec.pop(name)
     fitted = work.fitted.digest if work.fitted else None
     return {

@@ -157,16 +157,31 @@ class ForeignSpec(Section):
         found = {"function": self.function, "onnx": self.onnx, "skops": self.skops}
         return {key: spec for key, spec in found.items() if spec is not None}
 
+    def exclusive_problems(self) -> Iterator[Problem]:
+        """Yield those that are too many."""
+        kinds = list(self.foreign)
+        for name in kinds[1:]:
+            yield Problem((name,), f"does not go with `{kinds[0]}`: give one of them")
+
     def foreign_problems(self, others: Iterable[str]) -> Iterator[Problem]:
         """Yield what does not go with such a model.
 
         Args:
             others: Keys of the section that only models of millrace know.
         """
-        key, *more = self.foreign
-        for name in more:
-            yield Problem((name,), f"does not go with `{key}`: give one of them")
+        yield from self.exclusive_problems()
+        key = next(iter(self.foreign))
         for name in others:
             default = type(self).model_fields[name].get_default(call_default_factory=True)
             if getattr(self, name) != default:
                 yield Problem((name,), f"does not go with `{key}`, which is no model of millrace")
+
+
+class MemberSpec(ForeignSpec):
+    """One of several models that is not LightGBM's: one of the three."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        none = [] if self.foreign else [Problem((), "needs one of `function`, `onnx`, `skops`")]
+        refuse([*none, *self.exclusive_problems()])
+        return self

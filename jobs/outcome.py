@@ -139,6 +139,35 @@ class ClassCounts:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """A column of the rows that were scored.
+
+    Args:
+        name: Its name.
+        type: Its type.
+        predicted: Whether a model has made it.
+        rows: Scored rows.
+        missing: Rows in which it is null or NaN.
+        low: Least value, as text; empty where there is none.
+        high: Largest value.
+        mean: Mean of the sample, as text.
+        median: Median of the sample.
+        levels: Most frequent values of the sample, with the share of each in it.
+    """
+
+    name: str
+    type: str
+    predicted: bool
+    rows: int
+    missing: int
+    low: str = ""
+    high: str = ""
+    mean: str = ""
+    median: str = ""
+    levels: Sequence[tuple[str, float]] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """All that the page shows; parts that are empty are left out of it.
 
@@ -165,6 +194,7 @@ class Report:
         ledger: Where the scored rows went.
         slices: Metrics by slice.
         outputs: Paths by what is there ("model", "predictions").
+        watched: What is known of the scored columns, inputs first.
     """
 
     job: str
@@ -189,3 +219,4 @@ class Report:
     ledger: Ledger | None = None
     slices: Sequence[SliceScore] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
+    watched: Sequence[Watched] = ()

@@ -37,6 +37,7 @@ def page(
         "prepared rows": result.prepared,
         "model": result.model,
         "predictions": result.predictions,
+        "statistics of them": result.statistics,
         **{f"scored by {key}": version for key, version in result.scored_by.items()},
     }
     return Report(

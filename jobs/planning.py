@@ -121,6 +121,17 @@ def plan_job(job: Job) -> Planned:
     )
 
 
+def scoring_plan(planned: Planned, work: Scoring) -> Plan:
+    """Return the plan of ``[score]`` alone, with the models as they have become.
+
+    Args:
+        planned: The plan of the job, which guessed the size of models that it trains.
+        work: What is scored, with what; all models are trained.
+    """
+    steps = projection.score(work, planned.score_partitions, planned.resources)
+    return Plan(tuple(steps), planned.resources.workers, planned.resources.memory)
+
+
 def _fitting(
     work: W, resources: Resources, projects: Sequence[Project[W]]
 ) -> tuple[Sequence[Partition], list[StepPlan], int]:

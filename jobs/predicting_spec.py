@@ -6,17 +6,27 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
-from jobs.foreign_spec import ForeignSpec
+from jobs.foreign_spec import ForeignSpec, IsolatedSpec, MemberSpec
 from jobs.problems import Problem, nearest
-from jobs.section import Flag, Integer, Location, Number, Share, Text, has_version
+from jobs.section import Flag, Integer, Location, Number, Section, Share, Text, has_version
 
 PREDICTION, PROBABILITY = "prediction", "probability"
 """Names of the columns that scoring adds."""
 
 MEAN = "mean"
 """What `PredictingSpec.combine` says of models whose mean is taken; else it names a model."""
+
+INTERVAL = "interval"
+"""Key of the models that bound a prediction: ``interval.lower`` and ``interval.upper``."""
 
 MOST_MODELS = 16
 """Models of one ``[score]``; `engine.predict` keeps as many ready, and one that combines them."""
@@ -48,10 +58,26 @@ Reference = Annotated[Location, AfterValidator(has_version)]
 Explained = Annotated[Literal["all"] | Integer, WrapValidator(_explained)]
 """Which contributions are told: all, or so many of the largest."""
 
+Member = Annotated[
+    Annotated[Reference, Tag("reference")] | Annotated[MemberSpec, Tag("MemberSpec")],
+    Discriminator(lambda given: "reference" if isinstance(given, str) else "MemberSpec"),
+]
+"""One of several models: a reference, or a table with a model of another kind."""
+
 Models = Annotated[
-    dict[Annotated[Text, AfterValidator(_is_name)], Reference],
+    dict[Annotated[Text, AfterValidator(_is_name)], Member],
     Field(min_length=1, max_length=MOST_MODELS),
 ]
+
+
+class IntervalSpec(Section):
+    """The bounds of a prediction interval: two models with `objective = "quantile"`.
+
+    The share of labels between them, nominally, is the difference of their `alpha`.
+    """
+
+    lower: Reference = Field(description="Model and version of the lower bound, of small `alpha`.")
+    upper: Reference = Field(description="Model and version of the upper bound, of large `alpha`.")
 
 
 class PredictingSpec(ForeignSpec):
@@ -66,7 +92,8 @@ class PredictingSpec(ForeignSpec):
         None,
         description="Several models over one read, by name: "
         '`{ champion = "models/a@3", challenger = "models/b@latest" }`. Their columns end in `_` '
-        f"and the name: `{PREDICTION}_champion`. At most {MOST_MODELS}.",
+        f"and the name: `{PREDICTION}_champion`. At most {MOST_MODELS}. A table with `function`, "
+        "`onnx` or `skops` is a model of that kind: `[score.models.challenger.onnx]`.",
     )
     combine: Annotated[Reference, WrapValidator(_combination)] | None = Field(
         None,
@@ -75,6 +102,11 @@ class PredictingSpec(ForeignSpec):
     )
     weights: dict[Text, Annotated[Number, Field(gt=0)]] = Field(
         {}, description=f'Weights of the models in `combine = "{MEAN}"`, by name; 1 where left out.'
+    )
+    interval: IntervalSpec | None = Field(
+        None,
+        description="Columns `lower` and `upper` beside the `prediction` of a regression, from two "
+        "quantile models. `crossed` is true where the three had to be put in order.",
     )
     threshold: Share = Field(
         0.5, description=f"Probability from which on a binary `{PREDICTION}` is 1."
@@ -97,11 +129,22 @@ class PredictingSpec(ForeignSpec):
 
     @property
     def references(self) -> dict[str, str]:
-        """All models, by their key: ``model``; or ``models.<name>`` in order, and ``combine``."""
+        """All models by key: ``model`` and ``interval.lower``, ``models.<name>``, ``combine``."""
         if self.model is not None:
-            return {"model": self.model}
-        found = {key_of(name): reference for name, reference in (self.models or {}).items()}
+            bounds = self.interval.to_dict() if self.interval else {}
+            return {"model": self.model} | {f"{INTERVAL}.{end}": m for end, m in bounds.items()}
+        models = (self.models or {}).items()
+        found = {key_of(name): one for name, one in models if isinstance(one, str)}
         return found | ({"combine": self.combine} if self.combine and not self.averages else {})
+
+    @property
+    def isolated(self) -> dict[str, IsolatedSpec]:
+        """All models that are not LightGBM's, by key: ``onnx``, or ``models.<name>.onnx``."""
+        found: dict[str, IsolatedSpec] = dict(self.foreign)
+        for name, one in (self.models or {}).items():
+            if isinstance(one, MemberSpec):
+                found |= {f"{key_of(name)}.{kind}": spec for kind, spec in one.foreign.items()}
+        return found
 
     @property
     def averages(self) -> bool:
@@ -127,6 +170,8 @@ class PredictingSpec(ForeignSpec):
             return
         if self.model is not None:
             yield Problem(("models",), "does not go with `model`: give one of the two")
+        if self.interval is not None:
+            yield Problem((INTERVAL,), "goes with one `model`, whose prediction is bounded")
         if self.averages and len(self.models) < 2:
             yield Problem(("combine",), f'"{MEAN}" needs two models or more')
         if self.weights and not self.averages:

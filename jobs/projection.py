@@ -19,6 +19,7 @@ from engine.memory import Boosting, Shape
 from engine.plan import Partition, StepPlan, Term
 from engine.preparing import TrainingData
 from engine.profile.request import Request, Target
+from engine.scoring.statistics.sampling import step_of
 from engine.split import Split
 from jobs.output_spec import FilesSpec
 from jobs.spec import Job
@@ -267,16 +268,28 @@ def score(scoring: Scoring, parts: Sequence[Partition], resources: Resources) ->
         sum(part.stored for part in parts),
         (
             *(
-                memory.foreign(shape, row, columns, beside.memory, beside.batch)
-                if beside.memory
-                else memory.scoring(shape, row, columns, texts, answers)
+                memory.scoring(shape, row, columns, texts, answers)
+                if scoring.spec.references
+                else memory.writing(shape, row, columns)
             ),
+            *(memory.foreign(shape, beside.memory, beside.batch) if beside.memory else ()),
             *_encoding(shape, row, scoring.spec),
+            *_statistics(shape, scoring),
         ),
         output_bytes=row * dataset.rows,
         notes=dataset.notes,
     )
     return [step]
+
+
+def _statistics(shape: Shape, scoring: Scoring) -> tuple[Term, ...]:
+    """Return what the statistics of inputs and predictions need, where they are wanted."""
+    if not scoring.spec.statistics:
+        return ()
+    dataset, added = scoring.dataset, scoring.added
+    row = _row_bytes(dataset, scoring.inputs) + sum(map(_cell_bytes, added))
+    columns = len(scoring.inputs) + len(added)
+    return memory.gathering(shape, row, columns, step_of(dataset.rows, columns))
 
 
 def _encoding(shape: Shape, row: int, spec: FilesSpec) -> tuple[Term, ...]:

@@ -18,6 +18,7 @@ def targets_of(spec: FilesSpec, key: str) -> list[Target]:
     """
     found: list[Target] = []
     if spec.format == "delta":
+        assert spec.if_exists != "version"  # the section was checked
         found.append(DeltaTarget(Path(spec.output), key, spec.partition_by, spec.if_exists))
     if spec.database is not None:
         schema, _, table = spec.database.table.partition(".")
@@ -37,5 +38,5 @@ def publish(targets: list[Target], output: Output, manifest: Manifest) -> bool:
         CommitUnknown: Whether a table has them cannot be told.
         MillraceError: A table has them not; the files are committed, and are not made again.
     """
-    rows = Rows(Path(output.location), manifest.files("data"))
+    rows = Rows.of(output, manifest)
     return any([target.publish(rows) for target in targets])

@@ -34,7 +34,8 @@ from jobs.data_spec import (
     SqlOptions,
 )
 from jobs.feature_spec import FeaturesSpec
-from jobs.foreign_spec import FunctionSpec, OnnxSpec, SkopsSpec
+from jobs.foreign_spec import FunctionSpec, MemberSpec, OnnxSpec, SkopsSpec
+from jobs.predicting_spec import IntervalSpec
 from jobs.prepare_spec import PrepareSpec
 from jobs.profile_spec import ProfileSpec
 from jobs.schedule_spec import ScheduleSpec
@@ -80,6 +81,8 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`[train.schedule]`", ScheduleSpec),
     ("`[evaluate]`", EvaluateSpec),
     ("`[score]`", ScoreSpec),
+    ("`interval` of `[score]`", IntervalSpec),
+    ("`[score.models.<name>]`", MemberSpec),
     ("`[score.function]`", FunctionSpec),
     ("`[score.onnx]`", OnnxSpec),
     ("`[score.skops]`", SkopsSpec),

@@ -26,7 +26,10 @@ class Result:
         metrics: Its metrics by part.
         predictions: Folder of the predictions, when the job scores.
         scored_by: Version of each model that made them, by its key in ``[score]``.
-        ledger: Rows in, scored, quarantined, filtered, in total and by file.
+        coverage: Share of labels that a prediction interval is to hold, nominally, if one is made.
+        ledger: Rows in, scored, quarantined, filtered, in total and by file; of an interval also
+            those whose quantiles crossed.
+        statistics: The ``statistics.json`` of what was scored, where statistics were gathered.
         memory: Projected and measured bytes of a worker by step.
     """
 
@@ -44,7 +47,9 @@ class Result:
     metrics: dict[str, Any] = field(default_factory=dict)
     predictions: Path | str | None = None
     scored_by: dict[str, str] = field(default_factory=dict)
+    coverage: float | None = None
     ledger: dict[str, Any] = field(default_factory=dict)
+    statistics: str | None = None
     memory: dict[str, dict[str, int | None]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

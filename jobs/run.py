@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from jobs import profiling, steps
 from jobs.events import EventLog, Reporter, Together
 from jobs.fingerprint import profile_digest
 from jobs.page import page
-from jobs.planning import plan_job
+from jobs.planning import plan_job, scoring_plan
 from jobs.preparation import prepare_rows
 from jobs.report import write_report
 from jobs.result import Result
@@ -28,6 +28,7 @@ from jobs.scoring import score
 from jobs.sorting import sort_rows
 from jobs.spec import Job
 from jobs.state import Entry, State
+from jobs.statistics import statistics_of, watched_of
 from jobs.stopping import Stop, Stopping
 
 __all__ = ["Result", "plan_job", "run_job"]
@@ -80,7 +81,10 @@ def _sections(run: Run, context: steps.Context) -> Result:
         step.name: {"projected": step.peak, "measured": context.measured.get(step.name)}
         for step in context.planned.plan.steps
     }
-    write_report(result.report, page(result, context.planned, bundle, manifest, started))
+    told = page(result, context.planned, bundle, manifest, started)
+    if manifest is not None and context.planned.scoring:
+        told = replace(told, watched=watched_of(context.planned.scoring.spec, manifest))
+    write_report(result.report, told)
     return result
 
 
@@ -99,16 +103,16 @@ def _profile(run: Run, context: steps.Context, result: Result) -> None:
 def _sort(run: Run, context: steps.Context, result: Result) -> None:
     work = context.planned.sorting
     assert work is not None
-    result.sorted = work.spec.shown
     done = sort_rows(context, work)
+    result.sorted = work.spec.shown(done[0].run)
     result.sorted_rows = _written(run, context, result, "sort", result.sorted, done)
 
 
 def _prepare(run: Run, context: steps.Context, result: Result) -> None:
     work = context.planned.preparation
     assert work is not None
-    result.prepared = work.spec.shown
     done = prepare_rows(context, work)
+    result.prepared = work.spec.shown(done[0].run)
     result.prepared_rows = _written(run, context, result, "prepare", result.prepared, done)
 
 
@@ -136,6 +140,8 @@ def _ledger(manifest: Manifest, done: str) -> dict[str, Any]:
     found = {name: getattr(manifest, name) for name in names}
     files = manifest.ledger.told()["files"]
     bad = _bad_parts(manifest) if manifest.bad_parts else {}
+    if manifest.crossed is not None:
+        found["crossed"] = manifest.crossed
     return {"rows_in": manifest.rows_in, done: manifest.scored, **found, **bad, "files": files}
 
 
@@ -166,14 +172,17 @@ def _score(run: Run, context: steps.Context, bundle: Bundle | None, result: Resu
     assert work is not None
     if bundle is not None and result.model is not None:
         work = work.with_trained(result.model, bundle)
-    result.scored_by = work.versions
+        scoring_plan(context.planned, work).check()  # a model larger than was guessed
+    result.scored_by, result.coverage = work.versions, work.coverage
     manifest, before = score(context, work)
     if before:
         result.skipped.append("score")
         context.reporter.skipped("score", "these rows have their predictions from this model")
-    result.predictions = work.spec.shown
+    result.predictions = work.spec.shown(manifest.run)
     result.ledger = _ledger(manifest, "scored")
+    result.statistics = statistics_of(work.spec, manifest)
     told = {"output": str(result.predictions), "models": result.scored_by}
+    told |= {"statistics": result.statistics} if result.statistics else {}
     run.write_step("score", {**told, **result.ledger})
     return manifest
 

@@ -45,6 +45,13 @@ class ScoreSpec(FilesSpec, PredictingSpec):
         "for `max_bad`.",
     )
 
+    statistics: Flag = Field(
+        True,
+        description="Gather statistics of every input and every prediction while rows are scored, "
+        "in `statistics.json` beside the manifest: missing values, least and largest value of all "
+        "rows; mean, quantiles, histogram and levels of a sample of up to 32,768 rows. A result "
+        "that is there already is not scored again for them.",
+    )
     rename: dict[Text, Text] = Field(
         {},
         description="New names of columns of the output, passed through or added: "

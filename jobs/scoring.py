@@ -8,6 +8,7 @@ from engine.predict.kernel import keep
 from engine.scoring import ScoringWork
 from engine.scoring import score as score_partition
 from jobs.fingerprint import scoring_spec
+from jobs.statistics import gathering_of, summing
 from jobs.steps import Context
 from jobs.work.scoring import Scoring
 from jobs.writing import Written, facts, written
@@ -33,7 +34,9 @@ def score(context: Context, work: Scoring) -> tuple[Manifest, bool]:
     partitions, bad = context.planned.score_partitions, None
     if work.spec.on_bad_part == "quarantine":
         bad = BadParts(work.dataset.source, tuple(work.read_columns), len(partitions), fail)
-    job = Written("score", work.dataset, partitions, spec, bad)
+    gathering = gathering_of(work, model)
+    summary = None if gathering is None else summing(context, gathering)
+    job = Written("score", work.dataset, partitions, spec, bad, summary)
 
     def shared(run: Run) -> ScoringWork:
         return ScoringWork(
@@ -45,6 +48,7 @@ def score(context: Context, work: Scoring) -> tuple[Manifest, bool]:
             work.history(job.partitions),
             work.spec.rename,
             encoding=work.spec.encoding(facts(spec)),
+            gathering=gathering,
         )
 
     return written(context, job, work.spec, score_partition, shared)

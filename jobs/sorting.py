@@ -8,7 +8,6 @@ from engine.uniqueness import assert_unique
 from jobs.fingerprint import sorting_spec
 from jobs.steps import Context
 from jobs.work.sorting import Sorting, passes
-from jobs.writing import output_of
 
 
 def sort_rows(context: Context, work: Sorting) -> tuple[Manifest, bool]:
@@ -20,7 +19,7 @@ def sort_rows(context: Context, work: Sorting) -> tuple[Manifest, bool]:
     spec, dataset, parts = work.spec, work.dataset, context.planned.sort_partitions
     depends = sorting_spec(work)
     key = run_key(depends, [part.rows for part in parts])
-    output = output_of(spec, key)
+    output = spec.output_of(key)
     output.preflight()
     if (before := output.committed()) is not None:
         return before, True

@@ -14,13 +14,15 @@ from engine import evaluating
 from engine.bad_rows import BadRows
 from engine.boosting import Fitted, fit
 from engine.bundle import Bundle, load
+from engine.calibration import Calibration, shifted
 from engine.calibration import fitted as fitted_calibration
-from engine.errors import ModelError
+from engine.errors import Cancelled, ModelError
 from engine.evaluating import Evaluation
 from engine.execute import Done
 from engine.fitting import Prepared, prepare
-from engine.metrics import BinaryScores, ScoreHistogram
+from engine.metrics import BinaryScores, Measure, ScoreHistogram, Scores
 from engine.metrics.custom import CustomScores
+from engine.metrics.residuals import Residuals, ResidualScores
 from engine.predict.kernel import keep
 from engine.preparing import matrix
 from engine.registry import save
@@ -78,6 +80,19 @@ class Context:
         folder = (self.folder / "quarantine" / step).absolute()
         return BadRows(folder, spec.on_bad_rows == "fail", spec.max_bad)
 
+    def notice(self, text: str) -> None:
+        """Pass on what a pass has to say while it goes on.
+
+        Raises:
+            Cancelled: The user wants the run to end: an outage may keep it waiting for minutes.
+        """
+        self.reporter.warning(text)
+        if self.stop():
+            raise Cancelled(
+                "the run was cancelled while parts were waited for",
+                hint="run the job again to go on",
+            )
+
     def watch(self, step: str) -> Callable[[Done[Any]], None]:
         """Return what a pass calls for every finished partition."""
 
@@ -98,12 +113,10 @@ def train(context: Context, training: Training) -> tuple[Path, Bundle]:
     fitted = _fit(context, training, prepared)
     bundle = _bundle(context, training, prepared, fitted)
     if training.spec.calibrate:
-        found = _scored(context, training, prepared, bundle, "calibrate", ("valid",))
-        calibration = fitted_calibration(training.spec.calibrate, _histogram(found))
-        context.reporter.step_done({"kind": training.spec.calibrate})
-        bundle = replace(bundle, calibration=calibration)
+        bundle = replace(bundle, calibration=_calibration(context, training, prepared, bundle))
     if context.planned.job.evaluate:
-        found = _scored(context, training, prepared, bundle, "evaluate", ("valid", "test"))
+        measure = boosting.measure(training.spec, prepared)
+        found = _scored(context, training, prepared, bundle, "evaluate", ("valid", "test"), measure)
         context.reporter.step_done(found.results())
         bundle = replace(bundle, metrics={**_measures(found), **bundle.metrics})
     folder = save(bundle.files(), Path(training.spec.model))
@@ -162,6 +175,25 @@ def _checkpoint(context: Context, training: Training) -> Path:
     return folder / f"{checkpoint_digest(context.planned.job, training)}.txt"
 
 
+def _calibration(
+    context: Context, training: Training, prepared: Prepared, bundle: Bundle
+) -> Calibration:
+    """Calibrate what a model says on the validation rows, as a step of the run."""
+    kind, quantile = training.spec.calibrate, bundle.quantile
+    residuals = None if quantile is None else Residuals(quantile)
+    measure = residuals or boosting.measure(training.spec, prepared)
+    found = _scored(context, training, prepared, bundle, "calibrate", ("valid",), measure)
+    scores = found.model.get("valid")
+    if quantile is not None:
+        counted = scores.histogram if isinstance(scores, ResidualScores) else ScoreHistogram()
+        shift = shifted(quantile, counted)
+        context.reporter.step_done(shift.told())
+        return shift
+    assert kind in ("isotonic", "sigmoid")
+    context.reporter.step_done({"kind": kind})
+    return fitted_calibration(kind, _histogram(scores))
+
+
 def _scored(
     context: Context,
     training: Training,
@@ -169,6 +201,7 @@ def _scored(
     bundle: Bundle,
     step: str,
     wanted: Sequence[str],
+    measure: Measure | Residuals,
 ) -> Evaluation:
     """Score the rows of some parts of the data, as a step of the run."""
     keep()  # the workers that predict have no memory for a compiler
@@ -187,7 +220,7 @@ def _scored(
             bundle,
             parts,
             evaluating.constant(bundle, prepared.survey),
-            boosting.measure(training.spec, prepared),
+            measure,
         ),
         partitions,
         threads=session.resources.slots,
@@ -196,9 +229,8 @@ def _scored(
     return found
 
 
-def _histogram(found: Evaluation) -> ScoreHistogram:
+def _histogram(scores: Scores | None) -> ScoreHistogram:
     """Return the validation rows of a binary model by probability and label."""
-    scores = found.model.get("valid")
     own = scores.own if isinstance(scores, CustomScores) else scores
     return own.histogram if isinstance(own, BinaryScores) else ScoreHistogram()
 

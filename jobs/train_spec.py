@@ -13,6 +13,8 @@ from engine.boosting.learning import Learning, Schedule
 from engine.boosting.params.given import checked, refusals
 from engine.boosting.params.names import ALIASES
 from engine.boosting.params.together import Asked, clashes
+from engine.bundle import ALPHA
+from engine.calibration import CONFORMAL
 from engine.errors import SpecError
 from engine.metrics.measure import Measure
 from jobs.label_spec import LabelSpec
@@ -34,6 +36,9 @@ from jobs.split_spec import SplitSpec
 DEFAULT_ROUNDS = 100
 
 OBJECTIVE = "train.objective"
+
+QUANTILE = "quantile"
+"""The objective of models that predict a quantile of the label, that of ``alpha``."""
 
 LEARNING_RATE = 0.1
 """LightGBM's own when none is given."""
@@ -67,11 +72,13 @@ class TrainSpec(LabelSpec):
         description="Parameters of LightGBM under its own names; `n_estimators` (or a synonym) is "
         f"the number of rounds, {DEFAULT_ROUNDS} when left out.",
     )
-    calibrate: Literal["isotonic", "sigmoid"] | None = Field(
+    calibrate: Literal["isotonic", "sigmoid", "conformal"] | None = Field(
         None,
-        description="Of a binary model: `probability` is calibrated on the validation rows, by the "
-        "rising line that fits them best (`isotonic`, from some thousand rows on) or by Platt "
-        "scaling (`sigmoid`). Left out: it is what the model says.",
+        description="What the model says is calibrated on the validation rows. `probability` of a "
+        "binary model: by the rising line that fits them best (`isotonic`, from some thousand rows "
+        'on) or by Platt scaling (`sigmoid`). `prediction` with `objective = "quantile"`: by a '
+        "constant, so that the label lies beyond it as often as `alpha` says (`conformal`). Left "
+        "out: it is what the model says.",
     )
     schedule: ScheduleSpec | None = Field(
         None, description="A learning rate that falls. Left out: it stays as it is."
@@ -141,6 +148,14 @@ class TrainSpec(LabelSpec):
         return {name: value for name, value in self.params.items() if name not in _ROUNDS}
 
     @property
+    def quantile(self) -> float | None:
+        """Which quantile of the label is learned; None: the objective is another."""
+        if self.objective != QUANTILE:
+            return None
+        alpha = self.params.get("alpha", ALPHA)
+        return float(alpha) if isinstance(alpha, int | float | str) else None
+
+    @property
     def measure(self) -> Measure:
         """What rounds are measured by, but for the number of classes."""
         return Measure(
@@ -183,8 +198,13 @@ class TrainSpec(LabelSpec):
     def _calibrate(self) -> Iterator[Problem]:
         if self.calibrate is None:
             return
-        if self.task != "binary":
-            yield Problem(("calibrate",), f"is for binary models, and this one is {self.task}")
+        if self.calibrate == CONFORMAL:
+            if self.objective != QUANTILE:
+                what = f'"{CONFORMAL}" is for objective = "{QUANTILE}", and this is another'
+                yield Problem(("calibrate",), what)
+        elif self.task != "binary":
+            what = f"{self.calibrate!r} is for binary models, and this one is {self.task}"
+            yield Problem(("calibrate",), what)
         if not (self.split and self.split.has_valid):
             yield Problem(("calibrate",), "needs validation rows: give train.split.valid")
 

@@ -9,15 +9,14 @@ from typing import Any, TypeVar
 from distributed import Client
 
 from engine.bad_parts import BadParts
-from engine.commit import Manifest, Output, PartRecord, Run, Staged, run_key
+from engine.commit import Manifest, PartRecord, Run, Staged, Summary, run_key
 from engine.dataset import Dataset
 from engine.errors import TaskFailed
-from engine.execute import Done, over_partitions
+from engine.execute import Done, Notice, over_partitions
 from engine.part import gate
 from engine.plan import Partition
 from engine.uniqueness import assert_unique
 from jobs.fingerprint import digest
-from jobs.output_spec import OutputSpec
 from jobs.publishing import publish, targets_of
 from jobs.spec import PrepareSpec, ScoreSpec
 from jobs.steps import Context
@@ -36,6 +35,7 @@ class Written:
         partitions: Their partitions.
         depends: What the result depends on, plain JSON.
         bad: How parts that fail are set aside; None: one of them ends the job.
+        summary: Makes one file of what the parts have gathered, for the commit; None: nothing.
     """
 
     step: str
@@ -43,6 +43,7 @@ class Written:
     partitions: Sequence[Partition]
     depends: Mapping[str, Any]
     bad: BadParts | None = None
+    summary: Summary | None = None
 
     def over(
         self,
@@ -53,11 +54,12 @@ class Written:
         *,
         run: Run,
         threads: int,
+        notice: Notice,
     ) -> Iterator[Done[Staged]]:
         """Stage these partitions and yield them as they finish."""
         if self.bad is None:
-            return over_partitions(client, function, work, left, threads=threads)
-        return self.bad.over(client, function, work, left, run=run, threads=threads)
+            return over_partitions(client, function, work, left, threads=threads, notice=notice)
+        return self.bad.over(client, function, work, left, run=run, threads=threads, notice=notice)
 
     def check(self, parts: Iterable[PartRecord]) -> None:
         """Refuse parts that an earlier attempt has set aside, where that is not wanted now.
@@ -84,18 +86,9 @@ def facts(depends: Mapping[str, Any]) -> dict[str, str]:
         depends: What the result depends on.
     """
     told = {"input": digest([[file["size"], file["digest"]] for file in depends["files"]])}
-    told |= {name: str(depends[name]) for name in ("model", "fitted") if depends.get(name)}
+    names = ("model", "fitted", "coverage")
+    told |= {name: str(depends[name]) for name in names if depends.get(name)}
     return {f"millrace.{name}": value for name, value in told.items()}
-
-
-def output_of(spec: OutputSpec, key: str) -> Output:
-    """Return the output of a section.
-
-    Args:
-        spec: The section.
-        key: What `run_key` returned for what it is to hold.
-    """
-    return Output(spec.files_at(key), key, spec.overwrite, spec.access)
 
 
 def written(
@@ -119,7 +112,7 @@ def written(
     """
     planned = [part.rows for part in job.partitions]
     key = run_key(job.depends, planned)
-    output, targets = output_of(spec, key), targets_of(spec, key)
+    output, targets = spec.output_of(key), targets_of(spec, key)
     output.preflight()
     assert_case_told(spec, job.dataset.schema)
     for target in targets:
@@ -140,7 +133,10 @@ def written(
         work = shared(run)
         context.start(job.step, sum(part.rows for part in left))
         watch = context.watch(job.step)
-        for done in job.over(session.client, function, work, left, run=run, threads=threads):
+        staged = job.over(
+            session.client, function, work, left, run=run, threads=threads, notice=context.notice
+        )
+        for done in staged:
             watch(done)
             if (bad := done.result.record.bad) is not None:
                 context.reporter.warning(f"part {done.partition.index} is set aside: {bad.error}")
@@ -153,7 +149,7 @@ def written(
     job.check(records)
     gate(job.dataset, records, context.planned.job.data[spec.data].max_bad)
     with context.committing():
-        manifest = output.commit(run)
+        manifest = output.commit(run, job.summary)
         job.check(manifest.parts)
         publish(targets, output, manifest)
     context.reporter.step_done({"rows": manifest.rows_in, "scored": manifest.scored})

@@ -1,4 +1,8 @@
-"""Predictions for rows of any kind of table."""
+"""Predictions for rows of any kind of table.
+
+They are what the trees say. Calibrations (`engine.calibration`) are of bundles, which jobs train
+and `[score]` reads; an estimator has none, and reads no bundle.
+"""
 
 from __future__ import annotations
 

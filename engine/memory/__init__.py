@@ -5,7 +5,7 @@ peaks stay below the sums made here.
 """
 
 from engine.memory.columns import profiling, survey
-from engine.memory.models import Answers, evaluation, foreign, scoring
+from engine.memory.models import Answers, evaluation, foreign, gathering, scoring
 from engine.memory.passes import Shape, encoding, writing
 from engine.memory.ranges import sorting
 from engine.memory.ranks import Boosting, training
@@ -17,6 +17,7 @@ __all__ = [
     "encoding",
     "evaluation",
     "foreign",
+    "gathering",
     "profiling",
     "scoring",
     "sorting",

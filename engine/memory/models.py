@@ -16,26 +16,50 @@ MODEL_TEXT = 8
 it is parsed and laid out (1.5, 4.2 and 5.4 measured with 100x31, 500x63 and 1000x255 leaves), which
 one model is at a time. What stays of it is 1.4 to 2.4."""
 
-EXPLAINER = 190 * MIB
-"""What a worker adds when it explains or tells leaves: numba, LLVM, and compiling those kernels
-(measured: 173 the first time on a machine, 129 with machine code that is kept)."""
+# The next constants were measured in processes that had predicted before: highest resident memory
+# (VmHWM, reset through clear_refs after malloc_trim) less what was resident, over models of 28 and
+# 300 features, 100 trees of 31 leaves and 500 of 63, of one and five classes.
+
+EXPLAINER = 140 * MIB
+"""What a worker adds to `PREDICTOR` when it explains or tells leaves: numba, and compiling those
+kernels (121 the first time on a machine, 78 with machine code that is kept), and what Polars takes
+for its first gathering of names (11)."""
 
 EXPLAINED_TEXT = 4
-"""Bytes held for each byte of a model's text beside `MODEL_TEXT`: its trees laid out again."""
+"""Bytes held for each byte of a model's text beside `MODEL_TEXT` when it is explained: its trees
+laid out again (2.6 to 3.6)."""
 
-EXPLAINED_CELL = 24
+LEAVES_TEXT = 4
+"""The same when it tells leaves (2.0 to 3.2)."""
+
+EXPLAINED_CELL = 28
 """Bytes a cell of the rows that are explained at once: float64 contributions, their sizes, and a
-copy while they are sorted out."""
+copy while they are sorted out (16.5 to 21.9; 26.4 of five classes)."""
+
+LEAVES_CELL = 16
+"""Bytes a feature of the rows whose leaves are looked for at once (15)."""
+
+LEAVES_ROWS = 4096
+"""Rows whose leaves are looked for at once (`engine.predict.leaves`)."""
 
 EXPLAINED_ROWS = 8192
 """Rows that are explained at once (`engine.scoring.explained`)."""
 
-LEAF = 8
-"""Bytes a row and tree of a table with leaves: their numbers, as a matrix and as lists."""
+LEAF = 4
+"""Bytes a row and tree of a table with leaves: an int32. All that is held at once, the lists, their
+blocks and their file, is 9.1, and counted three times 4 (`engine.memory.passes.writing`)."""
 
 SENT = 3
 """Bytes held for each byte of a batch on its way to a model in a process of its own: the message,
 twice while it grows (`io.BytesIO`), and what the pipe holds."""
+
+SAMPLED = 2.5
+"""Bytes held for each byte of a sampled row while its part's statistics are made: the rows and
+their file (measured over 32,768 rows of 200 columns: 2.05 of float32 and float64, 2.3 of 24 bytes a
+cell of text with 12 characters)."""
+
+WATCHED_COLUMN = 2 * 2**10
+"""Bytes a column of the statistics of a part: counts, and metadata of the file (1,310 measured)."""
 
 SCORES = 64 * MIB
 """Evaluation states: histograms of up to 2^20 distinct scores, while two are merged."""
@@ -63,11 +87,13 @@ class Answers:
         if not (self.trees or self.explained):
             return []
         rows = min(EXPLAINED_ROWS, max((p.rows for p in shape.partitions), default=0))
-        cells = rows * (shape.features + 1) * self.explained
+        contributions = rows * (shape.features + 1) * EXPLAINED_CELL * self.explained
+        leaves = min(LEAVES_ROWS, rows) * shape.features * LEAVES_CELL * bool(self.trees)
+        laid_out = EXPLAINED_TEXT * self.explained + LEAVES_TEXT * bool(self.trees)
         return [
             Term("kernels of contributions and leaves", EXPLAINER),
-            Term("trees laid out for them", texts * EXPLAINED_TEXT),
-            Term("contributions of some rows", shape.threads * cells * EXPLAINED_CELL),
+            Term("trees laid out for them", texts * laid_out),
+            Term("contributions and leaves of some rows", shape.threads * (contributions + leaves)),
         ]
 
 
@@ -95,25 +121,34 @@ def scoring(
     )
 
 
-def foreign(
-    shape: Shape, output_row: int, output_columns: int, memory: int, batch: int
-) -> tuple[Term, ...]:
-    """Return the terms of scoring with a model that is not LightGBM's.
+def foreign(shape: Shape, memory: int, batch: int) -> tuple[Term, ...]:
+    """Return the terms of models that are not LightGBM's, beside those of writing or scoring.
 
     Args:
-        shape: The pass; its features are none.
-        output_row: As for `writing`.
-        output_columns: As for `writing`.
-        memory: Bytes of a process with the model, which is ended when it holds more.
-        batch: Rows that go there at once.
+        shape: The pass.
+        memory: Bytes of the processes of one thread, which are ended when they hold more.
+        batch: Rows that go to one of them at once, at most.
     """
     top = max(shape.partitions, key=lambda p: p.bytes, default=None)
     sent = int(top.bytes * min(1.0, batch / max(1, top.rows))) if top else 0
     return (
-        Term("model in a process of its own", shape.threads * memory),
+        Term("models in processes of their own", shape.threads * memory),
         Term("batches on their way there", shape.threads * sent * SENT),
-        *writing(shape, output_row, output_columns),
     )
+
+
+def gathering(shape: Shape, row: int, columns: int, step: int) -> tuple[Term, ...]:
+    """Return the terms of gathering statistics beside scoring.
+
+    Args:
+        shape: The pass.
+        row: Bytes of a row of inputs and predictions.
+        columns: How many these are.
+        step: Of how many rows one is sampled.
+    """
+    rows = max((p.rows for p in shape.partitions), default=0) // step + 1
+    held = int(rows * row * SAMPLED) + columns * WATCHED_COLUMN
+    return (Term("statistics of the columns", shape.threads * held),)
 
 
 def evaluation(shape: Shape) -> tuple[Term, ...]:

@@ -78,10 +78,19 @@ class ScoreHistogram:
     @property
     def scores(self) -> npt.NDArray[np.float32]:
         """The score of each key, shape (k,); the least one of those that share it."""
-        ordered = self.keys << np.uint32(self.shift) if self.shift < 32 else self.keys
-        sign = np.uint32(1 << 31)
-        bits = np.where(ordered & sign, ordered ^ sign, ~ordered)
-        return bits.astype(np.uint32).view(np.float32)
+        return _least(self.keys, self.shift)
+
+    def above(self, rank: int) -> float:
+        """Return a score that at least so many rows are below: the nearest that is known.
+
+        That is one float32 above the score of that rank, or above all scores that share its key.
+
+        Args:
+            rank: From 1 to the number of rows.
+        """
+        rows = np.cumsum(self.positives + self.negatives)
+        key = self.keys[np.searchsorted(rows, rank)]
+        return float(_least(key + np.ones(1, np.uint32), self.shift)[0])
 
     @property
     def totals(self) -> tuple[int, int]:
@@ -164,6 +173,14 @@ def _ordered(scores: npt.NDArray[np.floating]) -> Keys:
     bits = (scores.astype(np.float32) + np.float32(0.0)).view(np.uint32)
     sign = np.uint32(1 << 31)
     return np.where(bits & sign, ~bits, bits | sign)
+
+
+def _least(keys: Keys, shift: int) -> npt.NDArray[np.float32]:
+    """Return the least score of each key: what `_ordered` made keys of."""
+    ordered = keys << np.uint32(shift) if shift < 32 else keys
+    sign = np.uint32(1 << 31)
+    bits = np.where(ordered & sign, ordered ^ sign, ~ordered)
+    return bits.astype(np.uint32).view(np.float32)
 
 
 def _grouped(

@@ -8,15 +8,18 @@
 from engine.scoring.added import PREDICTION, PROBABILITY, prediction_columns, predictions
 from engine.scoring.asked import Asked
 from engine.scoring.boosted import Boosted
+from engine.scoring.interval import CROSSED, Interval
 from engine.scoring.model import Model
 from engine.scoring.several import Mean, Several, Stacked, named
 from engine.scoring.task import ScoringWork, score
 
 __all__ = [
+    "CROSSED",
     "PREDICTION",
     "PROBABILITY",
     "Asked",
     "Boosted",
+    "Interval",
     "Mean",
     "Model",
     "ScoringWork",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
-from engine.commit import Run, Staged
+from engine.commit import Encoded, Run, Staged
 from engine.encoding import Encoding
 from engine.errors import ModelFailed
 from engine.history import History, read_with
 from engine.part import rejected_of, stage
 from engine.plan import Partition
+from engine.scoring.interval import crossed_of
 from engine.scoring.model import Model
+from engine.scoring.statistics.gathering import Gathering
 from engine.source import Source
 
 
@@ -30,6 +32,7 @@ class ScoringWork:
         history: What looks at earlier rows, if anything does.
         rename: New name by old name, of columns that are passed through or added.
         encoding: How the rows are written.
+        gathering: How statistics of the rows are gathered; ``None``: they are not.
     """
 
     source: Source
@@ -40,6 +43,7 @@ class ScoringWork:
     history: History | None = None
     rename: Mapping[str, str] = field(default_factory=dict)
     encoding: Encoding = field(default_factory=Encoding)
+    gathering: Gathering | None = None
 
 
 def score(work: ScoringWork, partition: Partition) -> Staged:
@@ -58,7 +62,27 @@ def score(work: ScoringWork, partition: Partition) -> Staged:
     passed = [batch.good[name] for name in work.columns]
     added = _predicted(work, partition, batch.good)
     table = pl.DataFrame([*passed, *added]).rename(work.rename)
-    return stage(work.run, work.source, partition, batch, rejected, table, work.encoding)
+    crossed = crossed_of(work.model, added)
+    return stage(
+        work.run,
+        work.source,
+        partition,
+        batch,
+        rejected,
+        table,
+        work.encoding,
+        crossed=crossed,
+        statistics=_gathered(work, partition, batch.good, added),
+    )
+
+
+def _gathered(
+    work: ScoringWork, partition: Partition, rows: pl.DataFrame, added: Sequence[pl.Series]
+) -> Encoded | None:
+    """Return the state of the rows, where statistics are gathered."""
+    if work.gathering is None:
+        return None
+    return work.gathering.state(partition, rows, work.model.inputs, added, work.rename)
 
 
 def _predicted(work: ScoringWork, partition: Partition, rows: pl.DataFrame) -> list[pl.Series]:

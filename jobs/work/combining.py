@@ -10,11 +10,14 @@ import polars as pl
 from engine.classes import listed
 from engine.errors import SpecError
 from engine.schema import lossless, named_type, type_name
-from engine.scoring import Mean, Model, Several, Stacked, named
+from engine.scoring import Interval, Mean, Model, Several, Stacked, named
 from jobs.predicting_spec import PredictingSpec, key_of
+from jobs.work.bounds import LOWER, UPPER
 from jobs.work.scorer import Scorer
 
 _PLACE = "score.combine"
+
+_RANKED = "scores of a ranking only order the rows of a query"
 
 
 def combined(spec: PredictingSpec, scorers: Mapping[str, Scorer]) -> Model:
@@ -28,6 +31,8 @@ def combined(spec: PredictingSpec, scorers: Mapping[str, Scorer]) -> Model:
         SpecError: Two columns would have one name.
     """
     models = {key: scorer.model for key, scorer in scorers.items() if scorer.model}
+    if spec.interval is not None:
+        return Interval(models["model"], models[LOWER], models[UPPER])
     if spec.models is None:
         (model,) = models.values()
         return model
@@ -77,7 +82,7 @@ def assert_combine(spec: PredictingSpec, scorers: Mapping[str, Scorer]) -> None:
 def _assert_mean(scorers: Mapping[str, Scorer]) -> None:
     for key, scorer in scorers.items():
         if scorer.task in (None, "ranking"):
-            why = "scores of a ranking only order the rows of a query" if scorer.task else "no task"
+            why = _RANKED if scorer.task else "nobody knows what its columns mean"
             raise SpecError(
                 f"there is no mean of models such as this one: {why}",
                 where=f"{_PLACE} and score.{key}",

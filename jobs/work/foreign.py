@@ -1,15 +1,17 @@
-"""The model of ``[score]`` that is not LightGBM's: allowed, opened, and what it needs."""
+"""The models of ``[score]`` that are not LightGBM's: allowed, opened, and what they need."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 
 from engine.errors import SpecError
 from engine.features.call import VARIABLE, is_allowed
 from engine.schema import named_type
 from engine.scoring.foreign import Function, Isolated, Limits, Onnx, Skops
 from engine.scoring.foreign.loader import Loader
-from jobs.foreign_spec import ForeignSpec, FunctionSpec, IsolatedSpec, OnnxSpec, SkopsSpec
+from jobs.foreign_spec import FunctionSpec, IsolatedSpec, OnnxSpec, SkopsSpec
+from jobs.predicting_spec import PredictingSpec
 from jobs.work.scorer import Scorer
 from jobs.work.wanted import Wanted
 
@@ -19,20 +21,21 @@ class Beside:
     """Processes beside a worker, for the plan.
 
     Attributes:
-        memory: Bytes of each of them; 0 where there are none.
-        batch: Rows that go to one at once.
+        memory: Bytes of those that one thread asks in turn; 0 where there are none.
+        batch: Rows that go to one at once, at most.
     """
 
     memory: int = 0
     batch: int = 0
 
     @classmethod
-    def of(cls, spec: ForeignSpec) -> Beside:
+    def of(cls, spec: PredictingSpec) -> Beside:
         """Return what a section needs."""
-        return next((cls(one.memory, one.batch) for one in spec.foreign.values()), cls())
+        models = spec.isolated.values()
+        return cls(sum(one.memory for one in models), max((one.batch for one in models), default=0))
 
 
-def open_foreign(spec: ForeignSpec) -> dict[str, Scorer]:
+def open_foreign(spec: PredictingSpec) -> dict[str, Scorer]:
     """Open the models of a section that are not LightGBM's, by their key.
 
     Each is loaded once, in a process of its own on this machine: what is wrong with it is told
@@ -41,34 +44,43 @@ def open_foreign(spec: ForeignSpec) -> dict[str, Scorer]:
     Raises:
         SpecError: It may not run here, or cannot be loaded.
     """
-    return {key: _opened(key, one) for key, one in spec.foreign.items()}
+    opened = {place: _opened(place, one) for place, one in spec.isolated.items()}
+    digests = " ".join(model.digest for model in opened.values())
+    company = hashlib.sha256(digests.encode()).hexdigest()
+    scorers = {}
+    for place, model in opened.items():
+        path, wanted = model.loader.path, Wanted(model.inputs, 0, 0, {})
+        key = place.rpartition(".")[0] or place  # of one of several the name, not the kind
+        scorers[key] = Scorer(path, wanted, replace(model, company=company), path)
+    return scorers
 
 
-def _opened(key: str, spec: IsolatedSpec) -> Scorer:
-    loader = _loader(spec)
-    types = {name: named_type(kind, f"score.{key}.columns") for name, kind in spec.columns.items()}
+def _opened(place: str, spec: IsolatedSpec) -> Isolated:
+    where = f"score.{place}"
+    loader = _loader(where, spec)
+    types = {name: named_type(kind, f"{where}.columns") for name, kind in spec.columns.items()}
     limits = Limits(spec.batch, spec.threads, spec.memory, spec.max_seconds)
-    model = Isolated(loader, spec.inputs, types, limits, spec.missing).opened()
-    return Scorer(loader.path, Wanted(spec.inputs, 0, 0, {}), model, loader.path)
+    return Isolated(loader, spec.inputs, types, limits, spec.missing, place=where).opened()
 
 
-def _loader(spec: IsolatedSpec) -> Loader:
+def _loader(where: str, spec: IsolatedSpec) -> Loader:
     if isinstance(spec, FunctionSpec):
-        _assert_allowed(spec.path.partition(":")[0], f"the function {spec.path}", "function.import")
+        module = spec.path.partition(":")[0]
+        _assert_allowed(module, f"the function {spec.path}", f"{where}.import")
         return Function(spec.path, spec.setup, spec.files)
     if isinstance(spec, OnnxSpec):
         return Onnx(spec.path, spec.tensors, spec.outputs)
     assert isinstance(spec, SkopsSpec)
     for name in spec.trusted:
-        _assert_allowed(name.rpartition(".")[0], f"the type {name}", "skops.trusted")
+        _assert_allowed(name.rpartition(".")[0], f"the type {name}", f"{where}.trusted")
     return Skops(spec.path, spec.trusted)
 
 
-def _assert_allowed(module: str, what: str, key: str) -> None:
+def _assert_allowed(module: str, what: str, where: str) -> None:
     """Refuse code that only the job file names: a file that somebody sent must not run any."""
     if not is_allowed(module):
         raise SpecError(
             f"{what} is not allowed here",
-            where=f"score.{key}",
+            where=where,
             hint=f"if you trust that module, set the environment variable {VARIABLE}={module}",
         )

@@ -12,18 +12,24 @@ import polars as pl
 from engine.boosting.params.given import checked
 from engine.bundle import Bundle
 from engine.classes import Class
+from engine.errors import SpecError
 from engine.features.fitted import FittedPipeline
 from engine.registry import open_model
 from engine.scoring import Asked, Boosted, Model, prediction_columns
-from jobs.predicting_spec import PredictingSpec
+from jobs.predicting_spec import INTERVAL, PredictingSpec
 from jobs.work.training import Training
 from jobs.work.wanted import Wanted
+
+_LINEAR = "\nis_linear=1\n"
+"""Line of a tree in a model text whose leaves are linear models."""
 
 LEAF_TEXT = 160
 """Bytes of a model text for each leaf, at most: its value, weight and count, and a split."""
 
 STOPPED = 1_000
-"""Guess of the rounds after which a training has stopped early, if it may; most need fewer."""
+"""Guess of the rounds after which a training has stopped early, if it may; most need fewer. Where
+it is wrong, the plan of ``[score]`` is refused as soon as the model is there (`scoring_plan`): to
+plan for all rounds that may come would refuse jobs whose models are a hundredth of that."""
 
 CLASSES = 10
 """Guess of the classes of a model that is not trained yet and does not name them."""
@@ -45,6 +51,8 @@ class Scorer:
         pipeline: Its features, where it has steps that look at earlier rows.
         size: Bytes of its text.
         trees: How many trees it has, at most.
+        quantile: Which quantile of the label it predicts; ``None``: it does something else.
+        target: Expression of the label that it learned; ``None``: not known.
     """
 
     reference: str
@@ -56,6 +64,8 @@ class Scorer:
     pipeline: FittedPipeline | None = None
     size: int = 0
     trees: int = 0
+    quantile: float | None = None
+    target: str | None = None
 
     @property
     def columns(self) -> Mapping[str, pl.DataType] | None:
@@ -91,7 +101,16 @@ class Scorer:
             folder: Folder of its version.
             bundle: The model.
             asked: What is wanted of it.
+
+        Raises:
+            SpecError: Contributions are wanted of linear trees.
         """
+        if asked.explain is not None and _LINEAR in bundle.model:
+            raise SpecError(
+                f"the trees of {reference} are linear, and contributions of such are not told",
+                where="score.explain",
+                hint="leave explain out, or train without linear_tree",
+            )
         return cls(
             reference,
             Wanted.by(bundle),
@@ -102,6 +121,8 @@ class Scorer:
             bundle.pipeline,
             len(bundle.model),
             bundle.model.count("\nTree="),
+            bundle.quantile,
+            bundle.target,
         )
 
     @classmethod
@@ -123,6 +144,8 @@ class Scorer:
             classes=None if unknown else classes or (),
             size=rounds * outputs * leaves * LEAF_TEXT,
             trees=rounds * outputs,
+            quantile=spec.quantile,
+            target=spec.target,
         )
 
 
@@ -135,11 +158,14 @@ def open_scorer(reference: str, asked: Asked) -> Scorer:
 
     Raises:
         ModelError: There is no such model or version, or it is damaged.
+        SpecError: It cannot answer what it is asked.
     """
     folder, bundle = open_model(reference)
     return Scorer.of(reference, folder, bundle, asked)
 
 
-def asked_of(spec: PredictingSpec) -> Asked:
-    """Return what ``[score]`` wants of each of its models."""
+def asked_of(spec: PredictingSpec, key: str) -> Asked:
+    """Return what ``[score]`` wants of one of its models, by its key; of a bound no more."""
+    if key.startswith(INTERVAL):
+        return Asked()
     return Asked(spec.threshold, spec.raw, spec.leaves, spec.explain)

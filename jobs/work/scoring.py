@@ -16,9 +16,11 @@ from engine.plan import Partition
 from engine.scoring import Model, Several
 from jobs.opening import open_data
 from jobs.spec import Job, ScoreSpec
+from jobs.work.bounds import assert_bounds, coverage
 from jobs.work.combining import added, assert_combine, combined
 from jobs.work.files import assert_written
 from jobs.work.foreign import open_foreign
+from jobs.work.inputs import assert_there, wanted_by
 from jobs.work.naming import assert_names
 from jobs.work.scorer import Scorer, asked_of, open_scorer
 from jobs.work.section import there
@@ -68,8 +70,10 @@ class Scoring:
     def added(self) -> list[pl.DataType]:
         """Types of the columns that are added; a guess where a model is not trained yet."""
         found = [kind for one in self.scorers.values() for kind in one.guessed_columns.values()]
-        asked = asked_of(self.spec)
-        found += [kind for one in self.scorers.values() for kind in one.guessed_answers(asked)]
+        for key, one in self.scorers.items():
+            found += one.guessed_answers(asked_of(self.spec, key))
+        if self.spec.interval is not None:
+            found.append(pl.Boolean())
         if self.spec.averages:
             found += next(iter(self.scorers.values())).guessed_columns.values()
         return found
@@ -78,6 +82,11 @@ class Scoring:
     def versions(self) -> dict[str, str]:
         """Version of each model that is trained, by its key in the section."""
         return {key: one.version for key, one in self.scorers.items() if one.version}
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of labels that an interval is to hold, nominally; None without one."""
+        return coverage(self.scorers)
 
     @property
     def is_ready(self) -> bool:
@@ -150,9 +159,10 @@ class Scoring:
             folder: Folder of its version.
             bundle: The model.
         """
-        asked = asked_of(self.spec)
         scorers = {
-            key: one if one.model else Scorer.of(one.reference, folder, bundle, asked)
+            key: one
+            if one.model
+            else Scorer.of(one.reference, folder, bundle, asked_of(self.spec, key))
             for key, one in self.scorers.items()
         }
         return replace(self, scorers=scorers)
@@ -171,22 +181,26 @@ def open_scoring(job: Job, training: Training | None) -> Scoring:
         InputError: A file is damaged.
     """
     spec = there(job.score)
-    data_spec, asked = job.data[spec.data], asked_of(spec)
+    data_spec = job.data[spec.data]
     scorers = {
         key: Scorer.awaited(reference, training)
         if training and job.trains(reference)
-        else open_scorer(reference, asked)
+        else open_scorer(reference, asked_of(spec, key))
         for key, reference in spec.references.items()
     }
     scorers.update(open_foreign(spec))
     assert_combine(spec, scorers)
+    assert_bounds(scorers)
     own = added(spec, scorers)
     needs = {
         key: one.wanted.without(own if key == "combine" else ()) for key, one in scorers.items()
     }
     wanted = together(needs, data_spec.contract.columns)
-    dataset = open_data(spec.data, data_spec, wanted.rules)
-    dataset.require(wanted.inputs, f"data.{spec.data} (columns that the model needs)")
+    try:
+        dataset = open_data(spec.data, data_spec, wanted.rules)
+    except SpecError as error:
+        raise wanted_by(error, spec.data, scorers, needs, own) from None
+    assert_there(dataset, scorers, needs, own)
     columns = tuple(dict.fromkeys([*data_spec.key, *spec.columns]))
     dataset.require(columns, "score.columns")
     scoring = Scoring(spec, dataset, scorers, wanted, columns)

@@ -14,10 +14,11 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from engine.bundle import Bundle, load
-from engine.calibration import Calibration, Isotonic, Kind, Sigmoid, fitted, restored
+from engine.calibration import Calibration, Isotonic, Kind, Sigmoid, fitted, restored, shifted
 from engine.errors import MillraceError
 from engine.features.fitted import FittedPipeline
 from engine.metrics import ScoreHistogram
+from engine.metrics.residuals import Residuals, ResidualScores
 
 
 def overconfident(n: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -107,3 +108,67 @@ def test_a_bundle_keeps_its_calibration_and_its_digest_tells(
     assert "calibration.json" not in bundle(None).files()
     p = np.array([0.4])
     assert bundle(None).calibrated(p) is p and found.calibrated(p) != p
+
+
+def residuals(quantile: float, y: np.ndarray, p: np.ndarray) -> ScoreHistogram:
+    return Residuals(quantile).of(y, p).histogram
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=60),
+    st.sampled_from([0.05, 0.1, 0.5, 0.75, 0.9]),
+    st.integers(1, 4),
+)
+def test_a_shifted_quantile_holds_for_the_rows_that_it_was_fitted_on(
+    labels: list[float], quantile: float, pieces: int
+) -> None:
+    y, p = np.array(labels), np.linspace(-1, 1, len(labels))
+    found = ResidualScores()
+    for piece in np.array_split(np.arange(len(y)), pieces):
+        found = found.merge(Residuals(quantile).of(y[piece], p[piece]))
+    share = max(quantile, 1 - quantile)
+    rank = next((k for k in range(len(y) + 2) if k + 1e-9 >= share * (len(y) + 1)), 0)
+    if rank > len(y):
+        with pytest.raises(MillraceError, match="too few"):
+            shifted(quantile, found.histogram)
+        return
+    shift = shifted(quantile, found.histogram)
+    assert shift == shifted(quantile, residuals(quantile, y, p))  # however the rows were cut
+    # As many rows as the theorem asks for lie on this side, and no more are pushed there.
+    gap = np.sort(y - p if quantile >= 0.5 else p - y)
+    amount = shift.amount if quantile >= 0.5 else -shift.amount
+    assert gap[rank - 1] <= amount <= np.nextafter(np.float32(gap[rank - 1]), np.float32(np.inf))
+    assert restored(json.loads(json.dumps(shift.told()))) == shift
+
+
+def test_so_many_rows_are_enough_for_a_quantile() -> None:
+    for quantile, rows in ((0.05, 19), (0.95, 19), (0.9, 9), (0.5, 1)):
+        y = np.arange(rows, dtype=np.float64)
+        shifted(quantile, residuals(quantile, y, np.zeros(rows)))
+        if rows > 1:
+            few = residuals(quantile, y[1:], np.zeros(rows - 1))
+            with pytest.raises(MillraceError, match=f"it takes {rows} at least"):
+                shifted(quantile, few)
+
+
+def test_labels_too_far_away_are_refused() -> None:
+    far = residuals(0.5, np.full(9, 1e300), np.zeros(9))
+    with pytest.raises(MillraceError, match="farther"):
+        shifted(0.5, far)
+
+
+def test_a_shift_covers_new_rows_as_often_as_it_says() -> None:
+    """Over 400 draws of 99 validation rows and 200 new ones: 0.9 within four standard errors."""
+    draw, inside = np.random.default_rng(7), []
+    for _ in range(400):
+        y = draw.normal(size=299)
+        shift = shifted(0.9, residuals(0.9, y[:99], np.zeros(99)))
+        inside.append((y[99:] <= shift.apply(np.zeros(200))).mean())
+    assert abs(np.mean(inside) - 0.9) < 4 * np.std(inside) / 20
+
+
+def test_coarse_scores_leave_the_bound_on_the_safe_side() -> None:
+    scores = np.linspace(-3, 5, 5000)
+    found = ScoreHistogram.of(np.ones(5000, np.bool_), scores, limit=40)
+    for rank in (1, 7, 2500, 5000):
+        assert (scores < found.above(rank)).sum() >= rank

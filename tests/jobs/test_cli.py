@@ -244,7 +244,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     process = running("list", "--store", tmp_path, "--json")
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
-    process.wait(timeout=30)
+    process.wait(timeout=120)
     assert process.stderr.read() == ""
 
 

@@ -17,9 +17,12 @@ from cluster.session import connect
 from cluster.spec import LocalCluster
 from engine.errors import ModelFailed, PlanRefused, SpecError
 from engine.features.call import VARIABLE
+from engine.registry import save
+from engine.scoring import Asked, Boosted
 from jobs import run as run_module
 from jobs.foreign_spec import FunctionSpec
 from jobs.jobfile import JobFileError, load_job
+from tests.engine.scoring.small_models import small_bundle
 from tests.jobs.input_jobs import (
     files,
     one_cluster,
@@ -35,6 +38,7 @@ from tests.jobs.input_jobs import (
 
 MODULE = """
 import ctypes
+import os
 import polars as pl
 
 def load():
@@ -44,6 +48,9 @@ def predict(frame, factor):
     if (frame["n"] == -1).any():
         ctypes.string_at(0)
     return frame.select(score=pl.col("x") * factor, size=pl.lit(frame.height), kind="kind")
+
+def whose(frame):
+    return {"pid": [os.getpid()] * frame.height}
 """
 
 FUNCTION = """
@@ -57,6 +64,26 @@ inputs = ["x", "n", "kind"]
 columns = { score = "float64", size = "int32", kind = "category" }
 batch = 70
 memory = "300 MiB"
+"""
+
+MEMBERS = """
+[score]
+data = "table"
+output = "out"
+{more}
+[score.models]
+champion = "models/m@1"
+[score.models.challenger.function]
+import = "shop_scoring:predict"
+setup = "load"
+inputs = ["x", "n", "kind"]
+columns = {{ score = "float64", size = "int32", kind = "category" }}
+memory = "300 MiB"
+[score.models.witness.function]
+import = "shop_scoring:whose"
+inputs = ["n"]
+columns = {{ pid = "int64" }}
+memory = "200 MiB"
 """
 
 
@@ -104,7 +131,7 @@ def test_a_function_scores_batch_by_batch(tmp_path: Path, cluster: None) -> None
     assert result.scored_by == {"function": "shop_scoring:predict"}
     (step,) = plan(job).plan.steps
     terms = {term.name: term.bytes for term in step.terms}
-    assert terms["model in a process of its own"] == 300 * 2**20 and "predictor" not in terms
+    assert terms["models in processes of their own"] == 300 * 2**20 and "predictor" not in terms
 
 
 @pytest.mark.slow
@@ -195,6 +222,55 @@ columns = { prediction = "int8", probability = "float32" }
     assert found["probability"].to_list() == expected.tolist()
 
 
+def members(folder: Path, more: str = "") -> Path:
+    save(small_bundle("binary", ("x",)).files(), folder / "models/m")
+    stack = small_bundle("regression", ("x", "score_challenger"))
+    save(stack.files(), folder / "models/stack")
+    return write_job(folder, more=MEMBERS.format(more=more), memory="2 GiB")
+
+
+def test_models_of_other_kinds_stand_beside_those_of_millrace(
+    tmp_path: Path, cluster: None
+) -> None:
+    rows = several(tmp_path)
+    job = members(tmp_path, 'combine = "models/stack@1"\nraw = true')
+    (step,) = plan(job).plan.steps
+    terms = {term.name: term.bytes for term in step.terms}
+    assert terms["models in processes of their own"] == 500 * 2**20 and "predictor" in terms
+    result, found = run(job), scored(job)
+    assert len(plan(job).score_partitions) >= 3
+    champion = ["prediction_champion", "probability_champion", "raw_champion"]
+    others = ["score_challenger", "size_challenger", "kind_challenger", "pid_witness"]
+    assert found.columns == ["id", *champion, *others, "prediction", "raw"]
+    alone = Boosted(small_bundle("binary", ("x",)), Asked(raw=True)).predict(rows)
+    assert all(found[f"{one.name}_champion"].equals(one) for one in alone)
+    assert found["score_challenger"].to_list() == (rows["x"] * 3).to_list()
+    read = rows.with_columns(found["score_challenger"])
+    stack = Boosted(small_bundle("regression", ("x", "score_challenger")), Asked())
+    assert found["prediction"].equals(stack.predict(read)[0])
+    # Its process waits while the others are asked, from partition to partition.
+    assert found["pid_witness"].n_unique() == 1
+    assert set(result.scored_by) == {
+        f"models.{n}" for n in ("champion", "challenger", "witness")
+    } | {"combine"}
+    assert "score" in run(job).skipped
+
+
+def test_what_is_wrong_with_one_of_several_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several(tmp_path)
+    job = members(tmp_path)
+    text = job.read_text()
+    job.write_text(text.replace(":whose", ":who"))
+    refused_by_plan(job, SpecError, "score.models.witness.function", "has no attribute 'who'")
+    job.write_text(text.replace('["n"]', '["nn"]'))
+    refused_by_plan(job, SpecError, "no column 'nn'", "score.models.witness, needs", "mean 'n'?")
+    refused_by_plan(members(tmp_path, 'combine = "mean"'), SpecError, "score.models.challenger")
+    monkeypatch.setenv(VARIABLE, "")
+    refused_by_plan(members(tmp_path), SpecError, "score.models.challenger.function.import")
+
+
 def test_code_that_nobody_allowed_is_not_imported(
     tmp_path: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +293,7 @@ def test_what_is_wrong_with_the_model_is_told_before_anything_runs(tmp_path: Pat
     job = write_job(tmp_path, more=FUNCTION.replace('"x", ', '"y", '))
     refused_by_plan(job, SpecError, "there is no column 'y'")
     job = write_job(tmp_path, more=FUNCTION.replace("300 MiB", "2 GiB"))
-    refused_by_plan(job, PlanRefused, "model in a process of its own 2,048 MiB")
+    refused_by_plan(job, PlanRefused, "models in processes of their own 2,048 MiB")
     job = write_job(tmp_path, more=FUNCTION.replace("score = ", "id = "))
     refused_by_plan(job, SpecError, "'id' is the name of a column that scoring adds")
 
@@ -231,6 +307,23 @@ def test_what_is_wrong_with_the_model_is_told_before_anything_runs(tmp_path: Pat
         (FUNCTION.replace("300 MiB", "3 MiB"), "score.function.memory: "),
         (FUNCTION.replace("[score.f", 'model = "m@1"\n[score.f'), "score.model: does not go with"),
         (FUNCTION.replace("[score.f", "threshold = 0.3\n[score.f"), "score.threshold: does not go"),
+        (
+            FUNCTION.replace("[score.f", "[score.models.own.f").replace("batch = 70", "bach = 70"),
+            "score.models.own.function.bach: unknown key; did you mean 'batch'?",
+        ),
+        (
+            FUNCTION.partition("[score.f")[0] + "models = { own = {} }",
+            "score.models.own: needs one of `function`, `onnx`, `skops`",
+        ),
+        (
+            FUNCTION.partition("[score.f")[0] + 'models = { own = "models/m" }',
+            "score.models.own: names no version",
+        ),
+        (
+            FUNCTION.replace("[score.f", "[score.models.own.f")
+            + '[score.models.own.onnx]\npath = "m"\ninputs = ["x"]\ncolumns = { p = "float32" }\n',
+            "score.models.own.onnx: does not go with `function`",
+        ),
         (
             FUNCTION + '[score.onnx]\npath = "m"\ninputs = ["x"]\ncolumns = { p = "float32" }\n',
             "score.onnx: does not go with `function`",

@@ -26,7 +26,7 @@ def table(part: int, first: int = 0) -> pl.DataFrame:
 
 def begun(folder: Path, version: int = 0) -> tuple[Output, Run]:
     spec = {"version": version}
-    output = Output(folder / "out", run_key(spec, PLANNED), overwrite=True)
+    output = Output(folder / "out", run_key(spec, PLANNED), if_exists="overwrite")
     output.preflight()
     return output, output.begin(spec, PLANNED)
 

@@ -282,7 +282,7 @@ def test_row_15_bytes_that_are_no_utf_8(tmp_path: Path, score: Score) -> None:
     (bad,) = set_aside(job).rows(named=True)
     assert bad["place"] == "line 3" and "not valid utf-8" in bad["reason"]
     latin = score(
-        data='csv = { encoding = "latin-1" }', more='columns = ["kind"]\noverwrite = true'
+        data='csv = { encoding = "latin-1" }', more='columns = ["kind"]\nif_exists = "overwrite"'
     )
     run(latin)
     assert scored(latin)["kind"].to_list() == ["a", "café", "c"]
@@ -305,7 +305,7 @@ def test_row_16_nan_is_missing_and_infinite_is_refused_by_any_bound(
         (2, "x", "finite", "-inf"),
     ]
     # Without a rule a missing value is no fault, and an infinite one is larger than any bin.
-    free = write_job(tmp_path, "score", more="overwrite = true")
+    free = write_job(tmp_path, "score", more='if_exists = "overwrite"')
     assert run(free).ledger["scored"] == 20
     assert scored(free)["probability"].is_finite().all()
 

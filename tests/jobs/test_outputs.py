@@ -14,8 +14,11 @@ from polars.testing import assert_frame_equal
 
 from engine.errors import MillraceError, SpecError
 from engine.formats.database.postgres import Server
+from engine.storage import Access
 from engine.targets import DeltaTarget
+from jobs.head import head
 from jobs.jobfile import JobFileError, load_job
+from jobs.outputs import verified
 from tests.engine.formats import postgres_server
 from tests.jobs.input_jobs import (
     files,
@@ -74,6 +77,32 @@ def test_folders_and_files_of_so_many_rows(tmp_path: Path, model: Path) -> None:
     assert run(cut).skipped == ["score"] and digests(out) == before
 
 
+def test_rows_are_appended_once_and_versions_are_numbered(tmp_path: Path, model: Path) -> None:
+    path = job(tmp_path, model, 'if_exists = "append"\npartition_by = ["kind"]\n')
+    (tmp_path / "out/kind=a").mkdir(parents=True)
+    theirs = pl.DataFrame({"id": [-1], "prediction": [True], "probability": [0.5]})
+    theirs.write_parquet(tmp_path / "out/kind=a/theirs.parquet")
+    first = run(path)
+    assert run(path).skipped == ["score"]
+    data = (tmp_path / "data").rename(tmp_path / "before")
+    files(tmp_path, table(50, 5_000))
+    second = run(path)
+    assert str(second.predictions) in second.report.read_text()
+    assert first.predictions != second.predictions
+    found = pl.read_parquet(tmp_path / "out/**/*.parquet", columns=["id"])["id"]
+    assert found.len() == found.n_unique() == first.ledger["scored"] + second.ledger["scored"] + 1
+    assert verified(str(tmp_path / "out"), Access())["problems"] == []
+    shutil.rmtree(tmp_path / "data")
+    data.rename(tmp_path / "data")
+    again = run(path)
+    assert (again.skipped, again.predictions) == (["score"], first.predictions)
+    assert head("@last", again.folder.parent, Access(), 3)["rows"] == first.ledger["scored"]
+    path.write_text(path.read_text().replace('"append"', '"version"').replace('"out"', '"all"'))
+    assert run(path).predictions == run(path).predictions == tmp_path / "all/version-0001"
+    latest = pl.read_parquet(tmp_path / "all/latest/**/*.parquet")["id"]
+    assert set(latest) | {-1} | set(range(5_000, 5_050)) == set(found) | set(range(5_000, 5_050))
+
+
 def test_csv_for_a_spreadsheet(tmp_path: Path, model: Path) -> None:
     path = job(tmp_path, model, 'format = "csv.gz"\nrename = { probability = "=p" }\n')
     data = [pl.read_parquet(tmp_path / f"data/{i}.parquet") for i in range(3)]
@@ -115,8 +144,8 @@ def test_what_does_not_go_into_files_is_refused_by_the_plan(
         ('rows_per_file = 5\nfile_size = "1 MiB"', "score.file_size", "give one of them"),
         ('file_size = "1 MB"', "score.file_size", "should be a size such as"),
         ('file_size = "0 MiB"', "score.file_size", "should be a size such as"),
-        ('if_exists = "append"', "score.if_exists", "is of `delta` tables"),
-        ('format = "delta"\noverwrite = true', "score.overwrite", "if_exists"),
+        ('if_exists = "replace"', "score.if_exists", "version"),
+        ('format = "delta"\nif_exists = "version"', "score.if_exists", "keeps its versions itself"),
         ('format = "csv.bz2"', "score.format", "csv.gz"),
         ('partition_by = ["_k", "a=b"]', "score.partition_by[0]", "no name of a folder"),
         ('partition_by = ["a=b"]', "score.partition_by[0]", "no name of a folder"),

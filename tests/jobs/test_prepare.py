@@ -160,7 +160,7 @@ def test_what_was_prepared_is_not_prepared_again_nor_overwritten(tmp_path: Path)
     with pytest.raises(OutputRefused):
         run(job(tmp_path, other, PREPARE))
     assert_frame_equal(rows_of(tmp_path), before)
-    run(job(tmp_path, other, PREPARE, "overwrite = true\n"))
+    run(job(tmp_path, other, PREPARE, 'if_exists = "overwrite"\n'))
     assert not rows_of(tmp_path).equals(before)
 
 

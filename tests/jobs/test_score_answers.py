@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from engine.calibration import Sigmoid
-from engine.errors import SpecError
+from engine.errors import PlanRefused, SpecError
 from engine.registry import open_model, save
 from jobs.events import Together
 from jobs.jobfile import JobFileError, load_job
-from jobs.planning import plan_job
+from jobs.planning import plan_job, scoring_plan
 from jobs.problems import dotted
 from jobs.run import run_job
 from tests.engine.scoring.small_models import small_bundle
@@ -107,6 +107,29 @@ def test_more_reasons_than_features_are_refused_before_anything_runs(tmp_path: P
     with pytest.raises(SpecError, match="2 features") as caught:
         plan_job(load_job(write(tmp_path, "explain = 3")))
     assert "score.explain" in str(caught.value)
+
+
+def test_contributions_of_linear_trees_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    job = write(tmp_path, "explain = 1")
+    made = small_bundle("binary", ("x", "y"))
+    linear = made.model.replace("is_linear=0", "is_linear=1")
+    assert linear != made.model
+    save(type(made)(**{**vars(made), "model": linear}).files(), tmp_path / "models/a")
+    with pytest.raises(SpecError, match=r"a@latest are linear") as caught:
+        plan_job(load_job(job))
+    assert "score.explain" in str(caught.value)
+
+
+def test_a_trained_model_that_is_larger_than_planned_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = plan_job(load_job(write(tmp_path, "", TRAIN)))
+    assert planned.scoring is not None
+    bundle = small_bundle("binary", ("x", "y"))
+    scoring_plan(planned, planned.scoring.with_trained(tmp_path, bundle)).check()
+    monkeypatch.setattr("engine.memory.models.MODEL_TEXT", 2**20)
+    with pytest.raises(PlanRefused, match="'score' needs"):
+        scoring_plan(planned, planned.scoring.with_trained(tmp_path, bundle)).check()
 
 
 def peak(folder: Path, score: str) -> int:

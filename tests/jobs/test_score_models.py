@@ -146,7 +146,15 @@ def test_a_section_reads_back(tmp_path: Path) -> None:
         ({"task": "ranking"}, "mean", ["score.models.challenger", "ranking only order"]),
         ({"classes": ("no", "yes")}, "mean", ["binary and binary of 'no', 'yes'"]),
         ({}, "models/own@1", ["own@1 reads no column", "prediction_champion"]),
-        ({}, "models/odd@1", ["there is no column 'probability_chalenger'"]),
+        (
+            {},
+            "models/odd@1",
+            [
+                "no column 'probability_chalenger'",
+                "score.combine",
+                "mean 'probability_challenger'?",
+            ],
+        ),
         ({}, "models/whole@1", ["'probability_champion' as int8", "float32 here"]),
         ({}, "models/none@1", []),
     ],

@@ -165,7 +165,7 @@ def test_what_is_sorted_is_not_sorted_again_nor_overwritten(tmp_path: Path) -> N
     with pytest.raises(OutputRefused):
         run(job(tmp_path, other))
     assert_frame_equal(read(tmp_path), before)
-    run(job(tmp_path, other, "overwrite = true\n"))
+    run(job(tmp_path, other, 'if_exists = "overwrite"\n'))
     assert_frame_equal(read(tmp_path), before.sort("kind", "n", "id"), check_exact=True)
 
 

@@ -46,7 +46,7 @@ data = "rows"
 model = "{model}@latest"
 output = "out"
 columns = ["x", "z"]
-overwrite = true
+if_exists = "overwrite"
 """
 
 FEATURES = """

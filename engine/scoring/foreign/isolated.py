@@ -33,6 +33,9 @@ class Isolated:
         limits: What its process may use.
         missing: ``fail`` or ``keep``: whether null and NaN among its values are an error.
         identity: What it was loaded from on the machine that opened it (`opened`).
+        place: Its part of the job file; empty: that of the only model of its kind.
+        company: Names the models that are asked in turn with it, whose processes are kept while it
+            is asked; empty: it is alone.
     """
 
     loader: Loader
@@ -41,6 +44,8 @@ class Isolated:
     limits: Limits = field(default_factory=Limits)
     missing: str = "fail"
     identity: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
+    company: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -61,7 +66,7 @@ class Isolated:
             child = Child(self._order)
         except ChildFailed as error:
             what = f"{self.loader.title} {error.what}"
-            raise SpecError(what, where=self.loader.section, hint=error.hint) from None
+            raise SpecError(what, where=self._place, hint=error.hint) from None
         child.close()
         return replace(self, identity=dict(child.identity))
 
@@ -76,14 +81,15 @@ class Isolated:
             return [pl.Series(name, [], kind) for name, kind in self.columns.items()]
         wanted, made = rows.select(self.inputs), []
         try:
-            with POOL.lent(f"{self.digest} {self.limits}", self._started) as child:
+            key = f"{self.digest} {self.limits}"
+            with POOL.lent(key, self._started, self.company or key) as child:
                 for first in range(0, rows.height, self.limits.batch):
                     batch = wanted.slice(first, self.limits.batch)
                     made.append(self._predicted(child, batch, first))
         except ChildFailed as error:  # it did not load
             if error.refused:  # nor would it for any other partition
                 what = f"{self.loader.title} {error.what}"
-                raise ModelError(what, where=self.loader.section, hint=error.hint) from None
+                raise ModelError(what, where=self._place, hint=error.hint) from None
             raise self._failed(error, "while it was loaded") from None
         return pl.concat(made, rechunk=True).get_columns()
 
@@ -111,6 +117,10 @@ class Isolated:
 
     def _failed(self, error: ChildFailed, place: str) -> ModelFailed:
         return ModelFailed(f"{self.loader.title} {error.what}", where=place, hint=error.hint)
+
+    @property
+    def _place(self) -> str:
+        return self.place or self.loader.section
 
     @property
     def _order(self) -> Order:

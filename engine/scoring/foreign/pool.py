@@ -18,6 +18,7 @@ IDLE = 60.0
 @dataclass(frozen=True)
 class _Idle:
     key: str
+    company: str
     child: Child
     since: float = field(default_factory=time.monotonic)
 
@@ -32,33 +33,38 @@ class Pool:
         self._cleaning = False
 
     @contextmanager
-    def lent(self, key: str, start: Callable[[], Child]) -> Iterator[Child]:
+    def lent(self, key: str, start: Callable[[], Child], company: str) -> Iterator[Child]:
         """Lend a child; one in whose time anything is raised is ended, the others wait for more.
 
         Args:
-            key: The model. Children of other models are ended.
+            key: The model.
             start: Starts a child when none of the model waits.
+            company: The models that are asked in turn. Children of others are ended.
         """
-        child = self._taken(key) or start()
+        child = self._taken(key, company) or start()
         try:
             yield child
         except BaseException:
             child.close()
             raise
-        self._returned(key, child)
+        self._returned(_Idle(key, company, child))
 
     def close(self) -> None:
         """End all that wait."""
         self._end(lambda one: True)
 
-    def _taken(self, key: str) -> Child | None:
-        self._end(lambda one: one.key != key or not one.child.alive)
+    def _taken(self, key: str, company: str) -> Child | None:
+        self._end(lambda one: one.company != company or not one.child.alive)
         with self._lock:
-            return self._idle.pop().child if self._idle else None
+            found = next((one for one in reversed(self._idle) if one.key == key), None)
+            if found is None:
+                return None
+            self._idle.remove(found)
+            return found.child
 
-    def _returned(self, key: str, child: Child) -> None:
+    def _returned(self, idle: _Idle) -> None:
         with self._lock:
-            self._idle.append(_Idle(key, child))
+            self._idle.append(idle)
             if not self._cleaning:
                 self._cleaning = True
                 threading.Thread(target=self._clean, name="idle children", daemon=True).start()

@@ -30,6 +30,7 @@ def small_bundle(
     types: str = "float64",
     rules: dict[str, Rule] | None = None,
     pipeline: FittedPipeline | None = None,
+    alpha: float | None = None,
 ) -> Bundle:
     """Return a model of some columns; two of another seed say different things.
 
@@ -41,6 +42,7 @@ def small_bundle(
         types: Type of the columns.
         rules: More of their contract.
         pipeline: What makes the features.
+        alpha: The quantile that a regression predicts; None: the mean.
     """
     draw = np.random.default_rng(seed)
     x = draw.normal(size=(600, len(features)))
@@ -50,6 +52,7 @@ def small_bundle(
     )
     params: dict[str, Any] = {"objective": OBJECTIVES[task], "num_leaves": 5, "num_threads": 1}
     params |= {"num_class": 3} if task == "multiclass" else {}
+    params |= {"objective": "quantile", "alpha": alpha} if alpha else {}
     group = np.full(100, 6) if task == "ranking" else None
     data = lightgbm.Dataset(x, y, group=group, feature_name=[f"f{i}" for i in range(x.shape[1])])
     booster = lightgbm.train({**params, "verbosity": -1}, data, 4)
@@ -63,6 +66,7 @@ def small_bundle(
         task=task,
         target="y",
         metrics={},
-        provenance={},
+        provenance={"params": {"alpha": alpha}} if alpha else {},
+        objective="quantile" if alpha else None,
         classes=classes,
     )
