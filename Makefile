@@ -13,6 +13,8 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 FROM_LOCK := $(INSTALL) --require-hashes --no-build -r
 COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock" --no-config
+# Whole files, because their tests share clusters; in the order of tests/conftest.py.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
 # The first Python that is new enough and can make a virtual environment; PYTHON=... overrides.
@@ -33,11 +35,11 @@ demo: $(VENV)/.runtime ## Generate the demo's data, train on it, score it
 	$(BIN)/millrace run examples/demo/job.toml
 
 test: $(VENV)/.dev ## Run the tests, two at a time; ARGS='-k NAME' chooses
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not alone" $(ARGS)
+	$(BIN)/python -m pytest $(TWO) -m "not long and not alone" $(ARGS)
 	$(BIN)/python -m pytest -m "alone and not long" $(ARGS)
 
 cover: $(VENV)/.dev ## Run all tests with branch coverage, in worker processes too
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= -m "not alone" $(ARGS)
+	$(BIN)/python -m pytest $(TWO) --cov --cov-report= -m "not alone" $(ARGS)
 	$(BIN)/python -m pytest --cov --cov-append --cov-report=term -m "alone" $(ARGS)
 
 test-long: $(VENV)/.dev ## Run the tests that take long: giant row groups, cut networks, more faults

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,22 @@ settings.load_profile("millrace")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# The tests start some hundreds of processes. Where no byte code may be written, each compiles all
+# that it imports anew, about 5 s for a worker: then it is written once, beside pytest's own cache.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.pycache_prefix = str(REPOSITORY / ".pytest_cache/bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+
+LONGEST = tuple(
+    f"tests/{folder}/"
+    for folder in ("jobs", "engine/boosting", "engine/commit", "engine/estimator", "examples")
+)
+"""Folders whose files take longest. They come first: what is left for one worker when the other has
+nothing more to do is then a short file."""
+
 
 def real_data_folder() -> Path:
     """Return where the real records should be: ``MILLRACE_DATA``, else ``../shared/data``."""
@@ -22,7 +39,8 @@ def real_data_folder() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test that takes ``data_dir``; skip the marked ones where the folder is absent."""
+    """Put long files first; mark tests that take ``data_dir``, and skip those without the data."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
     folder = real_data_folder()
     absent = pytest.mark.skip(reason=f"no real records at {folder} (set MILLRACE_DATA)")
     for item in items:

@@ -81,7 +81,7 @@ def test_workers_settings(session: Session) -> None:
 def test_a_worker_that_dies_is_replaced(session: Session) -> None:
     [victim, other] = session.client.run(os.getpid).values()
     os.kill(victim, signal.SIGKILL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         pids = set(session.client.run(os.getpid, on_error="ignore").values())
         if len(pids) == 2 and victim not in pids:
@@ -125,7 +125,8 @@ if __name__ == "__main__":
     with connect(LocalCluster(workers=2, memory="400 MiB")) as session:
         session.client.submit(time.sleep, 60)
         print("open", flush=True)
-        time.sleep(60)
+        while True:  # a signal that comes just before a sleep does not end it
+            time.sleep(0.1)
 """
 
 
@@ -149,9 +150,9 @@ def test_a_driver_that_is_stopped_leaves_nothing(tmp_path: Path, number: signal.
         os.killpg(driver.pid, number)  # what Ctrl-C in a terminal does: the whole group
     else:
         driver.kill()
-    _, messages = driver.communicate(timeout=20)
+    _, messages = driver.communicate(timeout=60)
     assert messages.count("Traceback") <= 1, "workers are quiet; only the driver was interrupted"
-    _, alive = psutil.wait_procs(workers, timeout=20)
+    _, alive = psutil.wait_procs(workers, timeout=60)
     assert alive == []
 
 

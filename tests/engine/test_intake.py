@@ -83,7 +83,7 @@ def made(make: Callable[[int], pd.DataFrame], parts: int, meta: pd.DataFrame) ->
 
 
 @given(dataframes(min_cols=1, max_cols=6, max_size=40, allowed_dtypes=KINDS, allow_null=True))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_there_and_back_the_rows_are_equal(table: pl.DataFrame) -> None:
     with tempfile.TemporaryDirectory() as folder:
         half = table.height // 2

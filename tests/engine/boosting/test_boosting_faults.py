@@ -76,21 +76,20 @@ def test_a_rank_that_dies_or_freezes(client: Client, fault: str, at: int, said: 
 
 
 def test_a_rank_that_is_killed_while_it_boosts(client: Client) -> None:
-    killed: list[int] = []
+    killed: list[float] = []
 
     def kill_one(event: Any) -> None:
         if event.kind == "round" and event.round > 5 and not killed:  # more rounds are heard later
-            killed.append(rank_processes()[1].pid)
-            os.kill(killed[0], signal.SIGKILL)
+            killed.append(time.monotonic())
+            os.kill(rank_processes()[1].pid, signal.SIGKILL)
 
     source, pids = Drawn(), worker_pids(client)
-    began = time.monotonic()
     with pytest.raises(RankLost, match="SIGKILL"):
         fit(
             client, Resources(2, 1, 2**30), source, source.parts(PARTS), source.sample(PARTS),
             *asked(rounds=100_000, timeouts=FAST, restarts=0), progress=kill_one,
         )  # fmt: skip
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - killed[0] < 30
     assert worker_pids(client) == pids
     assert train(client, Drawn(), rounds=2).rounds == 2, "the cluster can train again"
 
@@ -106,7 +105,7 @@ def test_a_rank_over_its_memory_bound(client: Client, workers: int) -> None:
 def test_a_killed_dask_worker(client: Client, at: int) -> None:
     with pytest.raises(RankLost, match=f"rank {at // 3} on"):
         train(client, Drawn(fault="kill worker", at=at))
-    client.wait_for_workers(2, timeout=30)
+    client.wait_for_workers(2, timeout=120)
 
 
 @pytest.mark.parametrize("at", RANKS)
@@ -118,7 +117,7 @@ def test_a_frozen_dask_worker(client: Client, at: int, tmp_path: Path) -> None:
             train(client, source, rounds=100_000)
     finally:
         os.kill(int((tmp_path / "pid").read_text().split()[1]), signal.SIGCONT)
-    assert wait_until(lambda: not rank_processes(), 10)
+    assert wait_until(lambda: not rank_processes(), 60)
 
 
 def test_a_worker_that_is_frozen_from_the_start(client: Client) -> None:
@@ -151,12 +150,12 @@ def test_the_death_of_the_driver_ends_its_ranks(client: Client) -> None:
     script = DRIVER.format(path=[p for p in sys.path if p], address=address)
     driver = subprocess.Popen([sys.executable, "-c", script], cwd=Path.cwd())
     try:
-        assert wait_until(lambda: len(rank_processes()) == 2, 60)
-        time.sleep(1)
+        assert wait_until(lambda: len(rank_processes()) == 2, 120)
+        time.sleep(1)  # they load, or train
     finally:
         driver.kill()
         driver.wait()
-    assert wait_until(lambda: not rank_processes(), 20)
+    assert wait_until(lambda: not rank_processes(), 60)
 
 
 def test_the_death_of_a_whole_cluster_ends_its_ranks(tmp_path: Path) -> None:
@@ -178,8 +177,8 @@ if __name__ == "__main__":
     file.write_text(script)
     driver = subprocess.Popen([sys.executable, str(file)], cwd=Path.cwd())
     try:
-        assert wait_until(lambda: len(_ranks_below(driver.pid)) == 2, 60)
-        time.sleep(1)
+        assert wait_until(lambda: len(_ranks_below(driver.pid)) == 2, 120)
+        time.sleep(1)  # they load, or train
         ranks = _ranks_below(driver.pid)
     finally:
         driver.kill()

@@ -82,7 +82,7 @@ def test_a_fault_while_loading(client: Client, fault: str, at: int, tmp_path: Pa
     assert (found.rounds, found.restarts) == (40, 1)
     assert [event.round for event in heard.of("restart")] == [0]
     assert "tcp://127.0.0.1" in heard.of("restart")[0].reason
-    client.wait_for_workers(2, timeout=30)
+    client.wait_for_workers(2, timeout=120)
 
 
 @pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.long), 1])
@@ -177,7 +177,7 @@ def test_two_trainings_wait_for_each_other(client: Client) -> None:
     threads = [threading.Thread(target=one) for _ in range(2)]
     for thread in threads:
         thread.start()
-    assert wait_until(lambda: len(rank_processes()) > 0, 30)
+    assert wait_until(lambda: len(rank_processes()) > 0, 120)
     most = 0
     while any(thread.is_alive() for thread in threads):
         most = max(most, len(rank_processes()))

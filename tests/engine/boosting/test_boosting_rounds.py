@@ -88,7 +88,11 @@ class Positive(Told):
         return replace(rows, y=np.floor(np.abs(rows.y) * 3).astype(np.float32))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    # First scores alone are a case of those with classes and weights.
+    [pytest.param(k, marks=[pytest.mark.long] * (k == "first scores")) for k in KINDS],
+)
 def test_going_on_from_a_checkpoint_gives_the_bits_of_no_interruption(
     kind: str, tmp_path: Path
 ) -> None:
@@ -117,8 +121,15 @@ def test_models_are_those_of_lightgbm_in_memory(kind: str, tmp_path: Path) -> No
     assert found.model.split("\nparameters")[0] == theirs.split("\nparameters")[0]
 
 
-@pytest.mark.parametrize("kind", ["binary", "ranking"])
-@pytest.mark.parametrize("subsets", [2, 3])
+@pytest.mark.parametrize(
+    ("kind", "subsets"),
+    [
+        ("binary", 3),
+        ("ranking", 2),
+        pytest.param("binary", 2, marks=pytest.mark.long),
+        pytest.param("ranking", 3, marks=pytest.mark.long),
+    ],
+)
 def test_every_row_has_its_turn_once(kind: str, subsets: int, tmp_path: Path) -> None:
     one = rank(kind, tmp_path, subsets=subsets, subset_rounds=2)
     one.run()

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,21 @@ def _as_postgres(*command: str | Path) -> None:
     subprocess.run(whole, check=True, capture_output=True, cwd="/", timeout=120)
 
 
+def _started(control: Sequence[str | Path], log: Path, attempts: int = 5) -> int:
+    """Start the server on a free port, which another process may take before it does."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+    try:
+        _as_postgres(*control, "-o", options, "-l", log, "start")
+    except subprocess.CalledProcessError:
+        if attempts == 1:
+            raise
+        return _started(control, log, attempts - 1)
+    return port
+
+
 @contextmanager
 def running() -> Iterator[Postgres]:
     """Start a server in a folder of its own, and stop it; it does not run as root."""
@@ -63,14 +78,10 @@ def running() -> Iterator[Postgres]:
         owner = pwd.getpwnam("postgres")
         for path in (folder, secret):
             os.chown(path, owner.pw_uid, owner.pw_gid)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     initdb = (BINARIES / "initdb", "-D", data, "-U", "mill", "-E", "UTF8", "--no-locale")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
     _as_postgres(*initdb, "--no-sync", "-A", "scram-sha-256", f"--pwfile={secret}")
     control = (BINARIES / "pg_ctl", "-D", data, "-w")
-    _as_postgres(*control, "-o", options, "-l", folder / "log", "start")
+    port = _started(control, folder / "log")
     try:
         yield Postgres(port)
     finally:
