@@ -58,7 +58,8 @@ def present(options: argparse.Namespace) -> list[str]:
     found = []
     for name in options.contestants:
         look = f"import {ELSEWHERE.get(name, 'sys')}, lightgbm, pandas"
-        if subprocess.run([_python(name, options), "-c", look], capture_output=True).returncode:
+        command = [_python(name, options), "-P", "-c", look]  # this folder has a profile.py
+        if subprocess.run(command, capture_output=True).returncode:
             print(f"{name}: left out, {ELSEWHERE[name]} is not installed for {options.python}")
         elif name == "spark" and shutil.which("java") is None:
             print("spark: left out, there is no Java")
