@@ -179,12 +179,13 @@ def test_a_worker_that_freezes_with_the_last_partition_holds_nobody_up(
         done.append(one)
         if one.partition.index == len(PARTS) - 1 and wakes:
             os.kill(pids(began)[0], signal.SIGCONT)
-            assert _ended(tmp_path / "ended", 2), "the first attempt ends too"
+            woken = _ended(tmp_path / "ended", 2)
+            assert woken or not _alive(pids(began)[0]), "it ends too, or Dask has given it up"
     assert sorted(one.result for one in done) == list(range(40)), "one result each"
     first, second = pids(began)
     assert first != second and done[-1].worker.endswith(f":{second}")
     assert any("second worker" in text for text in told), "it was not Dask that gave it up"
-    assert len(pids(tmp_path / "ended")) == 1 + wakes
+    assert 1 <= len(pids(tmp_path / "ended")) <= 1 + wakes
     assert wakes or not _alive(first), "what hangs is killed before the next pass"
     assert len(run(session, _index, None)) == 40
 
