@@ -8,8 +8,9 @@ from engine.memory.passes import WORKER, Shape, opening, reading, writing
 from engine.plan import MIB, Term
 
 PREDICTOR = 120 * MIB
-"""What a worker adds when it predicts: LLVM, which loads the kernel (45), and at its first batch
-the process in which LightGBM predicts some rows of it (65). The driver has compiled the kernel."""
+"""What a worker adds when it predicts: LLVM, which loads the kernel (45), at its first batch the
+process in which LightGBM predicts some rows of it (10), and slack. The driver has compiled the
+kernel."""
 
 MODEL_TEXT = 8
 """Bytes held for each byte of a model's text: the text, as it came and as it is kept (2), and while
