@@ -211,7 +211,7 @@ def endure(
         (kind,) = dice.choices(tuple(KINDS), tuple(KINDS.values()))
         result.faults.append(Fault(kind, round(time.monotonic() - began, 2)))
         orphans.update(strike(process, kind, dice))
-        after = dice.uniform(0, bench.seconds - bench.before_scoring)
+        after = dice.uniform(0, (bench.seconds - bench.before_scoring) / 3)
     status = process.wait(LIMIT)
     if not result.faults:
         bench.learn(name, time.monotonic() - began)
