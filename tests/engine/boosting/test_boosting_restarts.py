@@ -7,10 +7,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from boosting_rows import Drawn, asked
 from conftest import rank_processes, wait_until
@@ -192,7 +194,9 @@ def test_training_within_a_range_of_ports_and_a_network(client: Client) -> None:
     def look(event: RoundEvent) -> None:
         if event.kind == "loading":
             for process in rank_processes():
-                seen.update(c.laddr.port for c in process.net_connections() if c.status == "LISTEN")
+                with suppress(psutil.NoSuchProcess):  # a short-lived child of a rank
+                    found = process.net_connections()
+                    seen.update(one.laddr.port for one in found if one.status == "LISTEN")
 
     source = Drawn(seconds=0.2)
     fit(
