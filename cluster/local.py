@@ -16,7 +16,7 @@ import distributed
 from distributed import Client
 
 from cluster.errors import ClusterError
-from cluster.resources import Resources
+from cluster.resources import CORES, Resources
 
 LOOPBACK = "127.0.0.1"
 CLOSE_SECONDS = 10
@@ -108,7 +108,7 @@ def _worker_environment(resources: Resources) -> dict[str, str]:
     # Polars' allocator (jemalloc) keeps freed pages until the machine runs short of memory; a
     # worker that has read a partition would look 50 to 140 MiB larger than what it holds.
     allocator = {"_RJEM_MALLOC_CONF": "background_thread:true,dirty_decay_ms:500,muzzy_decay_ms:0"}
-    cores = {"MILLRACE_CORES": str(resources.threads)}  # see `engine.cores`
+    cores = {CORES: str(resources.threads)}
     return dict.fromkeys(names, str(resources.threads)) | cores | allocator
 
 

@@ -13,6 +13,9 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
+CORES = "MILLRACE_CORES"
+"""Variable of a worker: how many of its tasks may compute at once; none: all (`engine.cores`)."""
+
 
 @dataclass(frozen=True)
 class Resources:

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
-CORES = "MILLRACE_CORES"
-"""Variable of a worker that says how many of its tasks may compute at once; none: all."""
+from cluster.resources import CORES
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _number = int(os.environ.get(CORES, "0"))
 _cores = threading.BoundedSemaphore(_number) if _number else None
@@ -45,3 +49,20 @@ def lent() -> Iterator[None]:
         yield
     finally:
         _cores.acquire()
+
+
+def together(ask: Callable[[T], R], wanted: Sequence[T], most: int) -> list[R]:
+    """Ask a store for several things at once, and lend the core meanwhile.
+
+    Args:
+        ask: Waits for one of them.
+        wanted: What to ask for.
+        most: Requests under way at most.
+
+    Returns:
+        The answers, in the order of what was wanted.
+    """
+    if len(wanted) < 2 or most < 2:
+        return [ask(one) for one in wanted]
+    with lent(), ThreadPoolExecutor(min(most, len(wanted))) as pool:
+        return list(pool.map(ask, wanted))

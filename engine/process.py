@@ -49,11 +49,15 @@ def peak() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def held() -> int:
-    """Return the resident bytes of this process now; 0 where that cannot be known."""
+def held(pid: int | None = None) -> int:
+    """Return the resident bytes of a process now, this one if none is named.
+
+    0 where that cannot be known, such as of a process that has just ended.
+    """
+    name = "self" if pid is None else str(pid)
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
+        pages = int(Path(f"/proc/{name}/statm").read_text().split()[1])
+    except (OSError, IndexError):
         return 0
     return pages * resource.getpagesize()
 

@@ -22,6 +22,7 @@ from engine.commit.manifest import KINDS, SUCCESS, Kind, Manifest
 from engine.commit.objects import ObjectPlace
 from engine.commit.place import each
 from engine.commit.versions import (
+    ROUNDS,
     foreign,
     holds,
     lost,
@@ -33,8 +34,6 @@ from engine.commit.versions import (
     shown,
 )
 from engine.errors import MillraceError
-
-_ROUNDS = 20  # a second round means that another process changed the output meanwhile
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class Copying:
     def publish(self, manifest: Manifest, kind: Kind, overwrite: bool) -> None:
         """Copy what is missing, remove what is older, put ``_SUCCESS``."""
         target, files = self.layout.target(kind), manifest.files(kind)
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             if holds(self.place, target, files):
                 return
             refuse_if_superseded(self.layout, manifest.run)

@@ -16,12 +16,10 @@ from engine.commit.apart import numbered
 from engine.commit.layout import Layout
 from engine.commit.objects import ObjectPlace
 from engine.commit.place import LocalPlace
-from engine.commit.versions import vacant
+from engine.commit.versions import ROUNDS, vacant
 from engine.errors import MillraceError, OutputRefused
 
 LINK = "latest"
-
-_ROUNDS = 20  # a second round means that another process has committed meanwhile
 
 
 def of(base: Layout) -> str | None:
@@ -60,7 +58,7 @@ def point(base: Layout) -> None:
         MillraceError: The store fails, or others keep changing it.
         OSError: The file system refused.
     """
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         newest = _newest(base)
         if newest is None or of(base) == newest.folder:
             return

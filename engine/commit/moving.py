@@ -19,6 +19,7 @@ from engine.commit.layout import Layout
 from engine.commit.manifest import SUCCESS, Kind, Manifest, StagedFile
 from engine.commit.place import LocalPlace
 from engine.commit.versions import (
+    ROUNDS,
     foreign,
     holds,
     manifest_of,
@@ -32,7 +33,6 @@ from engine.commit.versions import (
 from engine.errors import MillraceError
 
 _LOST_PLACE = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}
-_ROUNDS = 20  # a second round means that another process changed the output meanwhile
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Moving:
     def publish(self, manifest: Manifest, kind: Kind, overwrite: bool) -> None:
         """Move the version's folder into place, or swap it for an older one."""
         target, files = self.layout.target(kind), manifest.files(kind)
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             if holds(self.place, target, files):
                 return
             refuse_if_superseded(self.layout, manifest.run)
@@ -158,7 +158,7 @@ class Moving:
         newest.
         """
         target = self.layout.target(kind)
-        for _ in range(_ROUNDS):
+        for _ in range(ROUNDS):
             if self._age(kind, aside) <= max(mine, self._age(kind, target)):
                 self._discard_version(kind, aside)
                 return

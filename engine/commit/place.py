@@ -10,13 +10,13 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from engine.commit import atomic
+from engine.cores import together
 from engine.errors import OutputRefused
 
 T = TypeVar("T")
@@ -111,10 +111,7 @@ class Place(Protocol):
 
 def each(place: Place, ask: Callable[[str], T], names: Sequence[str]) -> list[T]:
     """Return the answers for all names, in their order; a store is asked for several at once."""
-    if place.at_once == 1 or len(names) < 2:
-        return [ask(name) for name in names]
-    with ThreadPoolExecutor(min(place.at_once, len(names))) as pool:
-        return list(pool.map(ask, names))
+    return together(ask, names, place.at_once)
 
 
 @dataclass(frozen=True)

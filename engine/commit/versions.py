@@ -10,6 +10,10 @@ from engine.commit.manifest import SUCCESS, Kind, Manifest, StagedFile
 from engine.commit.place import Place
 from engine.errors import MillraceError, OutputRefused
 
+ROUNDS = 20
+"""Tries of a step that others may spoil: a second one means that another process changed the output
+meanwhile."""
+
 
 def shown(place: Place, folder: str) -> dict[str, int]:
     """Return the size in bytes of every file below a folder, by its name in it.

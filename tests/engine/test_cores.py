@@ -49,6 +49,23 @@ def test_an_error_gives_the_core_back_whether_held_or_lent() -> None:
         assert cores._cores.acquire(blocking=False)  # type: ignore[union-attr]
 
 
+@pytest.mark.usefixtures("one")
+def test_what_is_asked_for_together_lends_the_core_meanwhile() -> None:
+    free = []
+
+    def ask(one: int) -> int:
+        if cores._cores.acquire(timeout=10):  # type: ignore[union-attr]
+            free.append(one)
+            cores._cores.release()  # type: ignore[union-attr]
+        return -one
+
+    with cores.held():
+        assert cores.together(ask, [3, 1, 2], 2) == [-3, -1, -2]
+        assert not cores._cores.acquire(blocking=False)  # type: ignore[union-attr]
+    assert sorted(free) == [1, 2, 3]
+    assert cores.together(ask, [], 2) == []
+
+
 def test_elsewhere_than_in_a_worker_nobody_waits() -> None:
     assert cores._cores is None
     with cores.held(), cores.held(), cores.lent():

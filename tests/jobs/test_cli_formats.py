@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from jobs import cli
 from jobs.jobfile import load_job
-from tests.engine.storage.storage_servers import Bucket
+from tests.engine.storage.storage_servers import Bucket, s3
 from tests.jobs.input_jobs import table
 
 ROWS = table(300)
@@ -116,15 +116,11 @@ def test_what_cannot_be_read_is_named_in_a_line(
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """A bucket that the environment alone says how to reach."""
-    moto = pytest.importorskip("moto.server")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "something")
-    yield Bucket(f"http://{host}:{port}")
-    server.stop()
+    with s3() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "something")
+        yield Bucket(url)
 
 
 def test_init_and_plan_of_a_url(millrace: Millrace, bucket: Bucket, tmp_path: Path) -> None:

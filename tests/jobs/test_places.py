@@ -15,7 +15,7 @@ from click.testing import Result as Outcome
 from engine.errors import InputChanged, SpecError
 from jobs import cli
 from tests.engine.formats import postgres_server
-from tests.engine.storage.storage_servers import Bucket, client
+from tests.engine.storage.storage_servers import Bucket, client, s3
 from tests.jobs.input_jobs import (
     Heard,
     files,
@@ -54,13 +54,8 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """URL of a server that speaks S3."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from engine.errors import Outage
 from engine.storage import stores
 from jobs import run as run_module
 from tests.engine.commit.proxy import Proxy, between
-from tests.engine.storage.storage_servers import Bucket
+from tests.engine.storage.storage_servers import Bucket, s3
 from tests.jobs.input_jobs import Heard, files, plan, run, scored, table, trained, write_job
 
 pytest.importorskip("moto.server", reason="needs moto's S3 server")
@@ -73,13 +73,8 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """URL of a server that speaks S3."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3() as url:
+        yield url
 
 
 @pytest.fixture

@@ -10,11 +10,10 @@ import os
 import threading
 from bisect import bisect_right, insort
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import BinaryIO, Protocol
 
-from engine.cores import lent
+from engine.cores import together
 from engine.formats.columnar.fetch import REQUEST, joined
 from engine.storage import InputFile
 
@@ -113,11 +112,7 @@ class _Far:
             for start, stop in joined(missing)
             for low in range(start, stop, REQUEST)
         ]
-        if len(asked) == 1:
-            self._fetch(*asked[0])
-        elif asked:
-            with lent(), ThreadPoolExecutor(min(AT_ONCE, len(asked))) as pool:
-                list(pool.map(lambda span: self._fetch(*span), asked))
+        together(lambda span: self._fetch(*span), asked, AT_ONCE)
 
     def span(self, start: int, stop: int) -> bytes:
         while (found := self._joined(start, stop)) is None:

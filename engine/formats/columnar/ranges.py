@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from io import BytesIO
 
 import polars as pl
 
-from engine.cores import lent
+from engine.cores import together
 from engine.formats.columnar import thrift
 from engine.formats.columnar.excerpt import Portion, chunks, excerpt, groups
 from engine.formats.columnar.footer import footer
@@ -83,11 +82,8 @@ def _portions(
     def find(name: str) -> list[Page]:
         return known[name].covering(source, start, stop)
 
-    if file.local:
-        found = {name: find(name) for name in columns}
-    else:
-        with lent(), ThreadPoolExecutor(AT_ONCE) as pool:
-            found = dict(zip(columns, pool.map(find, columns), strict=True))
+    most = 1 if file.local else AT_ONCE
+    found = dict(zip(columns, together(find, columns, most), strict=True))
     small = [span for span in (known[name].dictionary for name in columns) if _is_small(span)]
     source.load([*small, *((page.start, page.stop) for pages in found.values() for page in pages)])
     portions = {}

@@ -19,12 +19,12 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import IO
 
 import polars as pl
 
 from engine.environment import child_environment
+from engine.process import held
 from engine.scoring.foreign.order import Order
 from engine.scoring.foreign.wire import HEAD, Garbled, Kind, head, read_head
 
@@ -164,10 +164,10 @@ class Child:
         return (kind, bytes(memoryview(reply)[HEAD.size :][:length])) if whole else None
 
     def _judge(self, late: bool) -> None:
-        held = _resident(self._process.pid)
-        if held > self._limits.memory:
+        size = held(self._process.pid)
+        if size > self._limits.memory:
             raise ChildFailed(
-                f"held {_mib(held)}, its bound is {_mib(self._limits.memory)}",
+                f"held {_mib(size)}, its bound is {_mib(self._limits.memory)}",
                 "give it more `memory`, or a smaller `batch`",
             )
         if late:
@@ -266,14 +266,6 @@ def _read(number: int, reply: bytearray) -> bool:
         return False
     reply += piece
     return bool(piece)
-
-
-def _resident(pid: int) -> int:
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError):  # it has just ended
-        return 0
-    return pages * os.sysconf("SC_PAGESIZE")
 
 
 def _signal(number: int) -> str:

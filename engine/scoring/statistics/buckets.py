@@ -20,9 +20,8 @@ Counts = npt.NDArray[np.int64]
 
 def counted(values: Values) -> tuple[Values, Counts]:
     """Return the different values, ascending, and the rows of each; at least one value."""
-    ordered = np.sort(values + values.dtype.type(0))  # of 0.0 and -0.0, which are equal, 0.0
-    starts = np.concatenate([[0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1])
-    return ordered[starts], np.diff(np.append(starts, len(ordered)))
+    # Of 0.0 and -0.0, which are equal, 0.0.
+    return np.unique(values + values.dtype.type(0), return_counts=True)
 
 
 def bucketed(values: Values, counts: Counts) -> tuple[Values, Counts]:

@@ -9,7 +9,7 @@ import pytest
 
 from engine.storage import secrets, stores
 from tests.engine.commit.proxy import PATIENCE, Proxy, between
-from tests.engine.storage.storage_servers import Bucket
+from tests.engine.storage.storage_servers import Bucket, s3
 
 
 @pytest.fixture
@@ -29,12 +29,8 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
     """URL of a server that speaks S3."""
-    moto = pytest.importorskip("moto.server")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3() as url:
+        yield url
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from engine.storage import secrets
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from storage_servers import CANARY, Bucket, Web, certificates, serve
+from storage_servers import CANARY, Bucket, Web, certificates, s3, serve
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +33,8 @@ def _no_credentials_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
     """URL of a server that speaks S3."""
-    moto = pytest.importorskip("moto.server")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3() as url:
+        yield url
 
 
 @pytest.fixture

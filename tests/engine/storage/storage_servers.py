@@ -8,6 +8,7 @@ import ssl
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,6 +32,17 @@ def client(endpoint: str, service: str = "s3", key: str = "admin", secret: str =
         aws_access_key_id=key,
         aws_secret_access_key=secret,
     )
+
+
+@contextmanager
+def s3() -> Iterator[str]:
+    """Run a server that speaks S3; yields its URL."""
+    moto = pytest.importorskip("moto.server", reason="needs moto's S3 server")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 @dataclass
