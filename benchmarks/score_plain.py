@@ -67,7 +67,8 @@ def _job(settings: Settings, instead: Callable[[Any, Any], None] | None) -> floa
     os.environ["PYTHONPATH"] = str(millrace_job.REPOSITORY)
     # As its workers have it (`cluster.local`).
     os.environ |= {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    from jobs import cli, run, writing
+    from jobs import cli, run
+    from jobs.sections import writing
 
     @contextmanager
     def no_cluster(spec: Any, *, remote: bool) -> Iterator[Any]:

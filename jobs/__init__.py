@@ -10,17 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobs.jobfile import load_job
-    from jobs.planning import plan_job
+    from jobs.planning.plan import plan_job
     from jobs.run import run_job
-    from jobs.spec import Job
+    from jobs.spec.job import Job
+    from jobs.spec.jobfile import load_job
 
 __all__ = ["Job", "load_job", "plan_job", "run_job"]
 
 _LATER = {
-    "Job": "jobs.spec",
-    "load_job": "jobs.jobfile",
-    "plan_job": "jobs.planning",
+    "Job": "jobs.spec.job",
+    "load_job": "jobs.spec.jobfile",
+    "plan_job": "jobs.planning.plan",
     "run_job": "jobs.run",
 }
 

@@ -16,8 +16,8 @@ import click
 from jobs.failure import failure
 
 if TYPE_CHECKING:
-    from jobs.result import Result
-    from jobs.spec import Job
+    from jobs.runs.result import Result
+    from jobs.spec.job import Job
 
 _DEBUG = "millrace.debug"
 
@@ -139,11 +139,11 @@ def profile(
     store: Path,
 ) -> None:
     """Show what is in SOURCE: a file, directory, glob, URL or job file."""
-    from jobs.profile_job import profile_job
+    from jobs.profile.job import profile_job
 
     result = _run(profile_job(source, data, target, output, write_contract), store)
-    from jobs.profile_text import profile_text
-    from jobs.profiling import read
+    from jobs.profile.text import profile_text
+    from jobs.sections.profiling import read
 
     assert result.profile is not None
     _print(read(result.profile), as_json, profile_text)
@@ -171,11 +171,11 @@ def run(job: Path, dry_run: bool, as_json: bool, store: Path) -> None:
     if dry_run:
         _plan(job, as_json)
         return
-    from jobs.jobfile import load_job
+    from jobs.spec.jobfile import load_job
 
     # Before the engine is imported: a bad job file is told at once.
     result = _run(load_job(job), store)
-    from jobs.show import result_text
+    from jobs.show.text import result_text
 
     _print(result.to_dict(), as_json, result_text)
 
@@ -186,8 +186,8 @@ def run(job: Path, dry_run: bool, as_json: bool, store: Path) -> None:
 @debug_option
 def list_(as_json: bool, store: Path) -> None:
     """List the runs, the newest last."""
-    from jobs.runs import list_runs
-    from jobs.show import list_text, status_of
+    from jobs.runs.folder import list_runs
+    from jobs.show.text import list_text, status_of
 
     statuses = [status_of(run) for run in list_runs(store)]
     _print(statuses, as_json, list_text)
@@ -200,8 +200,8 @@ def list_(as_json: bool, store: Path) -> None:
 @debug_option
 def status(run: str, as_json: bool, store: Path) -> None:
     """Show how RUN stands: an id, the beginning of one, or @last."""
-    from jobs.runs import find_run
-    from jobs.show import status_of, status_text
+    from jobs.runs.folder import find_run
+    from jobs.show.text import status_of, status_text
 
     _print(status_of(find_run(store, run)), as_json, status_text)
 
@@ -216,7 +216,7 @@ def verify(output: str, storage: tuple[str, ...], as_json: bool) -> None:
 
     Exit codes: 0 all is as it was committed, 1 something is not.
     """
-    from jobs.outputs import access_of, verified, verified_text
+    from jobs.show.outputs import access_of, verified, verified_text
 
     found = verified(output, access_of(storage))
     _print(found, as_json, verified_text)
@@ -243,7 +243,7 @@ def gc(output: str, dry_run: bool, days: float, storage: tuple[str, ...], as_jso
     That is scratch, and staged parts that no record names or that readers have: never a record,
     never the only copy of a part, never a file of somebody else.
     """
-    from jobs.outputs import access_of, collected, collected_text
+    from jobs.show.outputs import access_of, collected, collected_text
 
     found = collected(output, access_of(storage), days, not dry_run)
     _print(found, as_json, collected_text)
@@ -263,16 +263,16 @@ def head(run: str, rows: int, storage: tuple[str, ...], as_json: bool, store: Pa
 
     RUN is an output folder or URL, or a run: its id, the beginning of one, or @last.
     """
-    from jobs.head import head, head_text
-    from jobs.outputs import access_of
+    from jobs.show.head import head, head_text
+    from jobs.show.outputs import access_of
 
     _print(head(run, store, access_of(storage), rows), as_json, head_text)
 
 
 def _run(job: Job, store: Path) -> Result:
-    from jobs.progress import watching
     from jobs.run import run_job
-    from jobs.stopping import Stop
+    from jobs.runs.stopping import Stop
+    from jobs.show.progress import watching
 
     stop = Stop()
     with stop.listening(), watching() as reporter:
@@ -280,11 +280,11 @@ def _run(job: Job, store: Path) -> Result:
 
 
 def _plan(job: Path, as_json: bool) -> None:
-    from jobs.jobfile import load_job
+    from jobs.spec.jobfile import load_job
 
     spec = load_job(job)
-    from jobs.planning import plan_job
-    from jobs.show import plan_text
+    from jobs.planning.plan import plan_job
+    from jobs.show.text import plan_text
 
     planned = plan_job(spec)
     _print(planned.to_dict(), as_json, plan_text)

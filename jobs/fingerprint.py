@@ -7,7 +7,7 @@ import json
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from jobs.spec import Job
+from jobs.spec.job import Job
 from jobs.work.preparing import Preparation
 from jobs.work.profiling import Profiling
 from jobs.work.scoring import Scoring

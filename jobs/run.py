@@ -15,21 +15,22 @@ from engine.bundle import Bundle
 from engine.commit import Manifest
 from engine.errors import Cancelled, CommitUnknown, MillraceError
 from engine.ledger import MOST_TOLD
-from jobs import profiling, steps
-from jobs.events import EventLog, Reporter, Together
 from jobs.fingerprint import profile_digest
-from jobs.page import page
-from jobs.planning import plan_job, scoring_plan
-from jobs.preparation import prepare_rows
-from jobs.report import write_report
-from jobs.result import Result
-from jobs.runs import Run, create_run
-from jobs.scoring import score
-from jobs.sorting import sort_rows
-from jobs.spec import Job
-from jobs.state import Entry, State
-from jobs.statistics import statistics_of, watched_of
-from jobs.stopping import Stop, Stopping
+from jobs.planning.plan import plan_job, scoring_plan
+from jobs.report.content import page
+from jobs.report.write import write_report
+from jobs.runs.events import EventLog, Reporter, Together
+from jobs.runs.folder import Run, create_run
+from jobs.runs.result import Result
+from jobs.runs.state import Entry, State
+from jobs.runs.stopping import Stop, Stopping
+from jobs.sections import profiling
+from jobs.sections import training as steps
+from jobs.sections.preparation import prepare_rows
+from jobs.sections.scoring import score
+from jobs.sections.sorting import sort_rows
+from jobs.sections.statistics import statistics_of, watched_of
+from jobs.spec.job import Job
 
 __all__ = ["Result", "plan_job", "run_job"]
 

@@ -16,7 +16,7 @@ from engine.formats import guess, make
 from engine.formats.format import Files
 from engine.schema import require
 from engine.storage import PLAIN
-from jobs.problems import is_bare
+from jobs.spec.problems import is_bare
 
 _TARGETS = ("target", "label", "y", "class", "outcome", "response")
 _ROWS = 1000

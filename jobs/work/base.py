@@ -10,7 +10,7 @@ from engine.bundle import Bundle
 from engine.classes import listed, text_of
 from engine.errors import SpecError
 from engine.registry import open_model
-from jobs.spec import TrainSpec
+from jobs.spec.job import TrainSpec
 
 _AVERAGES = "\naverage_output\n"
 """Line of a model text whose trees are averaged (random forest): sums of them say nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.errors import SpecError
-from jobs.predicting_spec import INTERVAL
+from jobs.spec.predicting import INTERVAL
 from jobs.work.scorer import Scorer
 
 LOWER, UPPER = f"{INTERVAL}.lower", f"{INTERVAL}.upper"

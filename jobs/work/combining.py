@@ -11,7 +11,7 @@ from engine.classes import listed
 from engine.errors import SpecError
 from engine.schema import lossless, named_type, type_name
 from engine.scoring import Interval, Mean, Model, Several, Stacked, named
-from jobs.predicting_spec import PredictingSpec, key_of
+from jobs.spec.predicting import PredictingSpec, key_of
 from jobs.work.bounds import LOWER, UPPER
 from jobs.work.scorer import Scorer
 

@@ -9,8 +9,8 @@ import polars as pl
 
 from engine.encoding import csv, hive, lake
 from engine.errors import SpecError
-from jobs.output_spec import FilesSpec
-from jobs.problems import nearest
+from jobs.spec.output import FilesSpec
+from jobs.spec.problems import nearest
 
 
 def assert_written(

@@ -10,8 +10,8 @@ from engine.features.call import VARIABLE, is_allowed
 from engine.schema import named_type
 from engine.scoring.foreign import Function, Isolated, Limits, Onnx, Skops
 from engine.scoring.foreign.loader import Loader
-from jobs.foreign_spec import FunctionSpec, IsolatedSpec, OnnxSpec, SkopsSpec
-from jobs.predicting_spec import PredictingSpec
+from jobs.spec.foreign import FunctionSpec, IsolatedSpec, OnnxSpec, SkopsSpec
+from jobs.spec.predicting import PredictingSpec
 from jobs.work.scorer import Scorer
 from jobs.work.wanted import Wanted
 

@@ -10,15 +10,15 @@ from engine.features.pipeline import Pipeline, Resolved
 from engine.preparing import TrainingData
 from engine.reserved import TARGET
 from engine.vectors import VectorColumns
-from jobs.label_spec import LabelSpec
-from jobs.opening import split_of, time_of
-from jobs.spec import (
+from jobs.spec.job import (
     DataSpec,
     FeaturesSpec,
     Job,
     SplitSpec,
 )
+from jobs.spec.label import LabelSpec
 from jobs.work.labelling import assert_label, assert_number, columns_alone
+from jobs.work.opening import split_of, time_of
 
 _MEANS = ("target", "leave_one_out", "woe")
 """Encodings of a level by the mean of the label, or by its odds."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from engine.errors import SpecError
-from jobs.problems import nearest
+from jobs.spec.problems import nearest
 
 
 def assert_names(

@@ -12,14 +12,14 @@ from engine.features.pipeline import Pipeline, Resolved
 from engine.preparing import TrainingData
 from engine.registry import open_pipeline
 from engine.split import Split
-from jobs.opening import open_data
-from jobs.prepare_spec import SPLIT
-from jobs.spec import (
+from jobs.spec.job import (
     Job,
     PrepareSpec,
 )
+from jobs.spec.prepare import SPLIT
 from jobs.work.files import assert_written
 from jobs.work.learning import Asked, learning
+from jobs.work.opening import open_data
 from jobs.work.section import there
 
 

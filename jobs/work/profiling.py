@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from engine.dataset import Dataset
 from engine.expression import columns_of
 from engine.split import Split
-from jobs.opening import open_data, split_of
-from jobs.spec import (
+from jobs.spec.job import (
     Job,
     ProfileSpec,
 )
+from jobs.work.opening import open_data, split_of
 from jobs.work.section import there
 
 

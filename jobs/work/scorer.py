@@ -16,7 +16,7 @@ from engine.errors import SpecError
 from engine.features.fitted import FittedPipeline
 from engine.registry import open_model
 from engine.scoring import Asked, Boosted, Model, prediction_columns
-from jobs.predicting_spec import INTERVAL, PredictingSpec
+from jobs.spec.predicting import INTERVAL, PredictingSpec
 from jobs.work.training import Training
 from jobs.work.wanted import Wanted
 

@@ -14,14 +14,14 @@ from engine.errors import SpecError
 from engine.history import History
 from engine.plan import Partition
 from engine.scoring import Model, Several
-from jobs.opening import open_data
-from jobs.spec import Job, ScoreSpec
+from jobs.spec.job import Job, ScoreSpec
 from jobs.work.bounds import assert_bounds, coverage
 from jobs.work.combining import added, assert_combine, combined
 from jobs.work.files import assert_written
 from jobs.work.foreign import open_foreign
 from jobs.work.inputs import assert_there, wanted_by
 from jobs.work.naming import assert_names
+from jobs.work.opening import open_data
 from jobs.work.scorer import Scorer, asked_of, open_scorer
 from jobs.work.section import there
 from jobs.work.training import Training

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from engine.dataset import Dataset
 from engine.plan import Partition
-from jobs.opening import open_data
-from jobs.spec import DataSpec, SortSpec
+from jobs.spec.job import DataSpec, SortSpec
+from jobs.work.opening import open_data
 
 
 @dataclass(frozen=True)

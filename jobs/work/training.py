@@ -11,14 +11,14 @@ from engine.dataset import Dataset
 from engine.features.fitted import FittedPipeline
 from engine.features.pipeline import Pipeline, Resolved
 from engine.preparing import TrainingData
-from jobs.constraints import assert_known
-from jobs.opening import model_rules, open_data
-from jobs.spec import (
+from jobs.spec.constraints import assert_known
+from jobs.spec.job import (
     Job,
     TrainSpec,
 )
 from jobs.work.base import Base, open_base
 from jobs.work.learning import Asked, labelled, learning
+from jobs.work.opening import model_rules, open_data
 from jobs.work.section import there
 from jobs.work.wanted import Wanted
 

@@ -19,7 +19,7 @@ import train_shapes
 from synthetic import Shape
 from train_shapes import Case
 
-from jobs.jobfile import load_job
+from jobs.spec.jobfile import load_job
 
 
 def test_a_job_file_is_what_was_meant(tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ import pytest
 from engine.dataset import Dataset
 from engine.errors import PlanRefused
 from engine.plan import TARGET_BYTES
-from jobs.events import Together
-from jobs.jobfile import load_job
-from jobs.planning import plan_job
-from jobs.result import Result
+from jobs.planning.plan import plan_job
 from jobs.run import run_job
+from jobs.runs.events import Together
+from jobs.runs.result import Result
+from jobs.spec.jobfile import load_job
 
 GIB = 2**30
 

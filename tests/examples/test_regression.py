@@ -5,9 +5,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from jobs.events import Together
-from jobs.jobfile import load_job
 from jobs.run import run_job
+from jobs.runs.events import Together
+from jobs.spec.jobfile import load_job
 
 JOB = """
 name = "houses"

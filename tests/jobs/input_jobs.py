@@ -20,11 +20,11 @@ from engine.commit import Manifest
 from engine.errors import MillraceError
 from engine.quarantine import HEAD
 from jobs import run as run_module
-from jobs.events import Reporter, Together
-from jobs.jobfile import load_job
-from jobs.planning import Planned, plan_job
-from jobs.result import Result
+from jobs.planning.plan import Planned, plan_job
 from jobs.run import run_job
+from jobs.runs.events import Reporter, Together
+from jobs.runs.result import Result
+from jobs.spec.jobfile import load_job
 
 _JOB = """
 name = "inputs"

@@ -17,11 +17,11 @@ from click.testing import CliRunner, Result
 
 from engine.errors import ContractRefused
 from jobs import cli
-from jobs.events import EventLog
 from jobs.failure import failure
-from jobs.jobfile import load_job
-from jobs.runs import create_run
-from jobs.state import State
+from jobs.runs.events import EventLog
+from jobs.runs.folder import create_run
+from jobs.runs.state import State
+from jobs.spec.jobfile import load_job
 
 ROOT = Path(__file__).parents[2]
 LIGHT = ("click",)  # what `millrace --help` may load besides the standard library

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from jobs import cli
-from jobs.jobfile import load_job
+from jobs.spec.jobfile import load_job
 from tests.engine.storage.storage_servers import Bucket, s3
 from tests.jobs.input_jobs import table
 

@@ -23,11 +23,11 @@ from engine.errors import ContractRefused, InputError, PlanRefused, SpecError
 from engine.fitting import prepare
 from engine.preparing import matrix
 from engine.statistics.summary import Summary
-from jobs.events import Together, read_events
-from jobs.jobfile import load_job
-from jobs.planning import plan_job
-from jobs.result import Result
+from jobs.planning.plan import plan_job
 from jobs.run import run_job
+from jobs.runs.events import Together, read_events
+from jobs.runs.result import Result
+from jobs.spec.jobfile import load_job
 from tests.jobs.flights import table, write
 
 QUIET = Together([])

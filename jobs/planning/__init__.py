@@ -1,0 +1,1 @@
+"""What a job will read, hold in memory and write, known before it runs."""

@@ -1,0 +1,209 @@
+"""What the read verbs print for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from jobs.runs.events import Event, read_events
+from jobs.runs.folder import Run
+from jobs.runs.state import State
+from jobs.show.units import count, duration, size
+
+_BYTES = ("bytes", "memory", "peak", "bound", "projected", "measured")
+"""Words in the names of values that are bytes."""
+
+
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """Write a plan: a table of the steps, and what makes up the peak of each.
+
+    Args:
+        plan: What ``Planned.to_dict`` returns.
+    """
+    head = ("step", "partitions", "rows", "reads", "writes", "peak a worker")
+    rows = [
+        (
+            step["name"],
+            count(step["partitions"]),
+            count(step["rows"]),
+            size(step["bytes_read"]),
+            size(step["output_bytes"]) if step["output_bytes"] else "-",
+            size(step["peak"]),
+        )
+        for step in plan["steps"]
+    ]
+    fits = "fits" if plan["peak"] <= plan["limit"] else "DOES NOT FIT"
+    limit = f"{plan['workers']} workers of {size(plan['limit'])}: the job {fits}"
+    return "\n".join([*_data(plan), "", *table([head, *rows]), "", *_reasons(plan), limit])
+
+
+def _data(plan: Mapping[str, Any]) -> list[str]:
+    head = ("data", "format", "files", "rows", "size", "columns", "location")
+    rows = [
+        (
+            name,
+            told["format"],
+            count(told["files"]),
+            count(told["rows"]),
+            size(told["bytes"]),
+            count(told["columns"]),
+            told["location"],
+        )
+        for name, told in plan["data"].items()
+    ]
+    return table([head, *rows])
+
+
+def _reasons(plan: Mapping[str, Any]) -> Iterator[str]:
+    for step in plan["steps"]:
+        yield f"{step['name']}"
+        for number, what in enumerate(step["passes"], 1):
+            yield f"  pass {number}: {what}"
+        terms = sorted(step["terms"], key=lambda term: -term["bytes"])
+        for term in terms:
+            yield f"  {size(term['bytes']):>9}  {term['name']}"
+        for note in step["notes"]:
+            yield f"  note: {note}"
+        yield ""
+
+
+def status_of(run: Run) -> dict[str, Any]:
+    """Return how a run stands, as JSON values.
+
+    Args:
+        run: The run.
+    """
+    entries = run.log.entries()
+    last, state = entries[-1], run.state()
+    ended = None if state.active or state in (State.PENDING, State.LOST) else last.time
+    return {
+        "run": run.id,
+        "job": run.job().get("name"),
+        "state": str(state),
+        "message": last.message,
+        "started": entries[0].time.isoformat(),
+        "ended": ended.isoformat() if ended else None,
+        "seconds": round(((ended or datetime.now(UTC)) - entries[0].time).total_seconds(), 1),
+        "host": last.driver.host,
+        "pid": last.driver.pid,
+        "steps": run.steps(),
+        "now": _now(run) if state.active else None,
+        "folder": str(run.path),
+    }
+
+
+def _now(run: Run) -> dict[str, Any] | None:
+    """Return what the run does at the moment: the last step that began, and how far it is."""
+    latest: dict[str, Any] | None = None
+    for event in read_events(run.events):
+        latest = _followed(latest, event)
+    return latest
+
+
+def _followed(latest: dict[str, Any] | None, event: Event) -> dict[str, Any] | None:
+    if event.name == "step_started":
+        return {"step": event.step, **event.fields}
+    if event.name == "step_done":
+        return None
+    if latest is not None and event.name in ("progress", "round"):
+        return {**latest, **event.fields}
+    return latest
+
+
+def status_text(status: Mapping[str, Any]) -> str:
+    """Write the status of a run.
+
+    Args:
+        status: What ``status_of`` returned.
+    """
+    lines = [f"{status['run']}  {status['job']}  {status['state']}"]
+    lines += [f"  {status['message']}"] if status["message"] else []
+    lines.append(f"  started {_local(status['started'])}, {duration(status['seconds'])}")
+    lines += [f"  now: {facts(status['now'])}"] if status["now"] else []
+    for name, result in status["steps"].items():
+        lines += _tree(name, result, "  ")
+    lines.append(f"  folder {status['folder']}")
+    return "\n".join(lines)
+
+
+def list_text(statuses: Sequence[Mapping[str, Any]]) -> str:
+    """Write a table of runs.
+
+    Args:
+        statuses: What ``status_of`` returned for each.
+    """
+    head = ("run", "job", "state", "started", "took")
+    rows = [
+        (s["run"], str(s["job"]), s["state"], _local(s["started"]), duration(s["seconds"]))
+        for s in statuses
+    ]
+    return "\n".join(table([head, *rows])) if rows else "no runs"
+
+
+def result_text(result: Mapping[str, Any]) -> str:
+    """Write what a run returned: a line for each of its parts that is not empty.
+
+    Args:
+        result: JSON values.
+    """
+    return "\n".join(line for name, value in result.items() for line in _tree(name, value, ""))
+
+
+def _tree(name: str, value: Any, indent: str) -> Iterator[str]:
+    """Yield a line for a value or a flat table, and an indented block for a table of tables."""
+    head = f"{indent}{name:<16}"
+    if not isinstance(value, Mapping):
+        text = ", ".join(map(str, value)) if isinstance(value, list) else value
+        if text not in (None, ""):
+            yield f"{head} {_plain(name, text)}"
+    elif any(isinstance(inner, Mapping) for inner in value.values()):
+        yield head.rstrip()
+        for inner_name, inner in value.items():
+            yield from _tree(inner_name, inner, indent + "  ")
+    elif value:
+        yield f"{head} {facts(value)}"
+
+
+def facts(values: Mapping[str, Any]) -> str:
+    """Write the plain values of a result on one line; lists are left to ``--json``.
+
+    Args:
+        values: Any JSON values.
+    """
+    return ", ".join(f"{name} {_plain(name, value)}" for name, value in _flat("", values))
+
+
+def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{prefix}{name}.", value)
+        elif value not in (None, "") and not isinstance(value, list):
+            yield f"{prefix}{name}", value
+
+
+def _plain(name: str, value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        in_bytes = any(word in name for word in _BYTES)
+        return size(value) if in_bytes else count(value)
+    return str(value)
+
+
+def _local(time: str) -> str:
+    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align columns: the first to the left, the others to the right where all are numbers."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = zip(*rows[1:], strict=True)
+    right = [all(cell[:1].isdigit() or cell == "-" for cell in column) for column in cells]
+    return [
+        "  ".join(
+            cell.rjust(width) if number and place else cell.ljust(width)
+            for place, (cell, width, number) in enumerate(zip(row, widths, right, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,1 @@
+"""The job file: one frozen model per section, and the rules between them."""
