@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine import arrow
-from engine.commit import atomic
 from engine.errors import InputError, MillraceError, OutputRefused, SpecError, TaskFailed
+from engine.place import durable, folders
+from engine.place.refusals import refusals
 from engine.plan import TARGET_BYTES
 from engine.reserved import ROW
 
@@ -93,9 +94,9 @@ def store(frame: dd.DataFrame, folder: str | None = None, client: Client | None 
     home = Path(folder).resolve() if folder else None
     parent = home.parent if home else STORE.resolve()
     stage = parent / f".frame-{uuid.uuid4().hex}"
-    with atomic.refusals(parent):
-        atomic.make_folder(stage / "work")
-        atomic.make_folder(stage / "whole")
+    with refusals(parent):
+        durable.make_folder(stage / "work")
+        durable.make_folder(stage / "whole")
         try:
             parts = _written(frame, _Target(stage / "work", types), client)
             digest = hashlib.sha256("\n".join(part.name for part in parts).encode()).hexdigest()
@@ -214,8 +215,8 @@ def _put(index: int, table: pa.Table, target: _Target) -> _Part:
         )
     data = _encoded(table)
     name = f"part-{index:05d}-{hashlib.sha256(data).hexdigest()[:_SHORT]}.parquet"
-    with atomic.refusals(target.folder):
-        atomic.put_if_absent(target.folder / name, data)
+    with refusals(target.folder):
+        durable.put_if_absent(target.folder / name, data)
         os.utime(target.folder / name, (time.time(), 0))
     inferred = {
         name: table.schema.field(name).type for name, kind in target.types.items() if not kind
@@ -246,7 +247,7 @@ def _collect(stage: Path, part: _Part) -> None:
             where=str(written),
             hint="name a folder on a file system that all workers and this machine share",
         )
-    atomic.link(written, stage / "whole" / part.name)
+    durable.link(written, stage / "whole" / part.name)
 
 
 def _publish(whole: Path, home: Path) -> Path:
@@ -254,9 +255,9 @@ def _publish(whole: Path, home: Path) -> Path:
     names = {path.name for path in whole.iterdir()}
     if home.is_dir() and {path.name for path in home.iterdir()} == names:
         return home
-    atomic.sync_folder(whole)
+    durable.sync_folder(whole)
     try:
-        atomic.rename(whole, home)
+        folders.rename(whole, home)
     except OSError as error:
         raise OutputRefused(
             "this folder holds something else already",

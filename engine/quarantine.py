@@ -7,11 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
-from engine.commit import atomic
 from engine.contract import COLUMN, REASON, RULE, TOLD, VALUE
 from engine.encoding import parquet_bytes
 from engine.errors import ContractRefused, MillraceError
 from engine.formats.format import Format
+from engine.place import durable
+from engine.place.refusals import refusals
 from engine.plan import Partition
 from engine.position import positions
 from engine.reserved import ROW
@@ -77,9 +78,9 @@ def write(table: pl.DataFrame, folder: Path, name: str) -> Path:
         MillraceError: The disk is full, or the name is taken by other rows.
     """
     path, content = folder / name, bytes(parquet_bytes(table.to_arrow()))
-    with atomic.refusals(folder):
-        atomic.make_folder(folder)
-        if not atomic.put_if_absent(path, content) and path.read_bytes() != content:
+    with refusals(folder):
+        durable.make_folder(folder)
+        if not durable.put_if_absent(path, content) and path.read_bytes() != content:
             raise MillraceError(
                 "Other quarantined rows were kept under this name.",
                 where=str(path),

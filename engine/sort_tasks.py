@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 
 from engine import quarantine, spilling
-from engine.commit import atomic
 from engine.errors import MillraceError
 from engine.ledger import Ledger
 from engine.order import comparable, sorted_cuts
 from engine.part import rejected_of
+from engine.place.refusals import refusals
 from engine.plan import Partition
 from engine.reserved import ROW
 from engine.source import Batch, Source
@@ -176,7 +176,7 @@ def spill(work: Spilling, partition: Partition) -> Spilled:
     content = content_of(rows)
     rows, cuts = sorted_cuts(rows, [*work.by, ROW], work.bounds)
     edges = [0, *cuts, rows.height]
-    with atomic.refusals(work.folder):
+    with refusals(work.folder):
         spilling.write(spill_file(work.folder, partition.index), rows, edges)
     ranges = tuple(high - low for low, high in pairwise(edges))
     contents = tuple(content_of(rows[low:high]) for low, high in pairwise(edges))

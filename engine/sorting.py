@@ -25,11 +25,13 @@ import polars as pl
 from distributed import Client
 from pydantic import JsonValue
 
-from engine.commit import Output, Run, atomic
+from engine.commit import Output, Run
 from engine.dataset import Dataset
 from engine.errors import MillraceError, SpecError
 from engine.execute import Done, in_order, over_partitions
 from engine.order import comparable, first_unsorted
+from engine.place import durable
+from engine.place.refusals import refusals
 from engine.plan import Partition, Slice
 from engine.reserved import ROW
 from engine.schema import require
@@ -116,8 +118,8 @@ def sort_dataset(
         MillraceError: Rows were lost, doubled or changed on the way.
     """
     folder = scratch / f"sort-{place.key}"
-    with atomic.refusals(folder):
-        atomic.make_folder(folder)
+    with refusals(folder):
+        durable.make_folder(folder)
         try:
             passes = _Passes(client, sort, folder, threads, progress)
             spilled = passes.spill(passes.bounds())

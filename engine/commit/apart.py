@@ -29,8 +29,8 @@ from typing import Literal, TypeAlias
 
 from engine.commit.layout import Layout, load, located
 from engine.commit.manifest import Record
-from engine.commit.place import each
 from engine.errors import OutputRefused
+from engine.place.place import each
 from engine.storage import PLAIN, Access
 
 Apart: TypeAlias = Literal["appended", "versions"]

@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from engine.commit.apart import is_apart
 from engine.commit.layout import Layout
 from engine.commit.manifest import KINDS, SUCCESS, Kind, Manifest
-from engine.commit.objects import ObjectPlace
-from engine.commit.place import each
 from engine.commit.versions import (
     ROUNDS,
     foreign,
@@ -34,6 +32,8 @@ from engine.commit.versions import (
     shown,
 )
 from engine.errors import MillraceError
+from engine.place.objects import ObjectPlace
+from engine.place.place import each
 
 
 @dataclass(frozen=True)

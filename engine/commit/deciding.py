@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from engine.commit.layout import load
 from engine.commit.manifest import Manifest, PartRecord, StagedFile
-from engine.commit.place import Place, each
 from engine.commit.settling import settle
 from engine.commit.staging import Run
 from engine.errors import CommitUnknown, MillraceError
+from engine.place.place import Place, each
 
 Summary: TypeAlias = Callable[[Run, Sequence[PartRecord]], bytes | None]
 """Makes one file of the statistics of all parts, given in order; ``None``: there are none."""

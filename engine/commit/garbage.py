@@ -10,12 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.commit import atomic
 from engine.commit.apart import begun, is_apart, opened
 from engine.commit.layout import Layout, RunFolder, load
 from engine.commit.manifest import SUCCESS, Kind, PartRecord
-from engine.commit.place import Entry, LocalPlace
 from engine.commit.versions import manifest_of
+from engine.place import durable, folders
+from engine.place.local import LocalPlace
+from engine.place.place import Entry
 from engine.storage import PLAIN, Access
 
 _DAY = 86_400  # seconds
@@ -135,12 +136,12 @@ def _delete(layout: Layout, name: str) -> None:
     # Under another name first: a publisher that wakes up must not move a half-empty folder.
     trash = place.path(layout.temp) / f"trash-{uuid.uuid4().hex}"
     with suppress(OSError):
-        atomic.rename(place.path(name), trash)
+        folders.rename(place.path(name), trash)
         inside = sorted(trash.rglob("*"))
         for path in inside:
             # Rows that others added to a folder while it was replaced may have no other name.
             added = is_apart(path.relative_to(trash).as_posix())
             if not (path.is_dir() or added) and _OURS.fullmatch(path.name):
-                atomic.remove(path)
+                durable.remove(path)
         for folder in [*(path for path in reversed(inside) if path.is_dir()), trash]:
-            atomic.remove_folder(folder)
+            durable.remove_folder(folder)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import os
 
-from engine.commit import atomic
+from engine.canonical import canonical
 from engine.commit.apart import numbered
 from engine.commit.layout import Layout
-from engine.commit.objects import ObjectPlace
-from engine.commit.place import LocalPlace
 from engine.commit.versions import ROUNDS, vacant
 from engine.errors import MillraceError, OutputRefused
+from engine.place import durable
+from engine.place.local import LocalPlace
+from engine.place.objects import ObjectPlace
 
 LINK = "latest"
 
@@ -69,11 +70,11 @@ def point(base: Layout) -> None:
 def _set(base: Layout, version: Layout) -> None:
     place = base.place
     if isinstance(place, LocalPlace):
-        atomic.point(place.path(f"{base.name}/{LINK}"), version.folder, place.path(base.temp))
+        durable.point(place.path(f"{base.name}/{LINK}"), version.folder, place.path(base.temp))
         return
     assert isinstance(place, ObjectPlace)
     told = {"folder": version.folder, "url": version.told}
-    place.replace(f"{base.name}/{LINK}.json", atomic.canonical(told))
+    place.replace(f"{base.name}/{LINK}.json", canonical(told))
 
 
 def _newest(base: Layout) -> Layout | None:

@@ -31,9 +31,10 @@ from urllib.parse import unquote, urlsplit
 from pydantic import ValidationError
 
 from engine.commit.manifest import Head, Kind, RecordT, StagedFile
-from engine.commit.objects import ObjectPlace
-from engine.commit.place import LocalPlace, Place
 from engine.errors import MillraceError
+from engine.place.local import LocalPlace
+from engine.place.objects import ObjectPlace
+from engine.place.place import Place
 from engine.storage import PLAIN, Access
 
 _SUFFIX: Mapping[Kind, str] = {"data": "", "rejected": ".quarantine"}

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from engine.commit import atomic
+from engine.canonical import canonical
 from engine.ledger import Counts, Ledger
 
 SUCCESS = "_SUCCESS"
@@ -28,7 +28,7 @@ class Record(BaseModel):
 
     def encode(self) -> bytes:
         """Return the canonical JSON bytes."""
-        return atomic.canonical(self.model_dump(mode="json"))
+        return canonical(self.model_dump(mode="json"))
 
 
 class StagedFile(Record):

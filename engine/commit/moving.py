@@ -14,10 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from engine.commit import atomic
 from engine.commit.layout import Layout
 from engine.commit.manifest import SUCCESS, Kind, Manifest, StagedFile
-from engine.commit.place import LocalPlace
 from engine.commit.versions import (
     ROUNDS,
     foreign,
@@ -31,6 +29,8 @@ from engine.commit.versions import (
     version_in,
 )
 from engine.errors import MillraceError
+from engine.place import durable, folders
+from engine.place.local import LocalPlace
 
 _LOST_PLACE = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}
 
@@ -78,7 +78,7 @@ class Moving:
             if fresh is None:
                 refuse_if_lost(self.layout, manifest, kind)
             elif vacant(self.place, target):
-                atomic.make_folder(self.place.path(target).parent)
+                durable.make_folder(self.place.path(target).parent)
                 _place(self.place.path(fresh), self.place.path(target), files)
             else:
                 self._replace(manifest, kind, fresh, overwrite)
@@ -97,7 +97,7 @@ class Moving:
             return
         aside = f"{layout.temp}/publish-{uuid.uuid4().hex}"
         with suppress(FileNotFoundError):  # another driver was faster
-            atomic.rename(self.place.path(target), self.place.path(aside))
+            folders.rename(self.place.path(target), self.place.path(aside))
             self._give_way("rejected", aside, version)
 
     def _replaceable(self, run: str, kind: Kind, overwrite: bool) -> bool:
@@ -113,19 +113,19 @@ class Moving:
         """Return a new folder of links to the staged files; None when one is missing."""
         name = f"{self.layout.temp}/publish-{uuid.uuid4().hex}"
         fresh, stage = self.place.path(name), self.place.path(self.layout.run(run).stage)
-        atomic.make_folder(fresh)
+        durable.make_folder(fresh)
         try:
             for folder in _folders(files):
-                atomic.make_folder(fresh / folder)
+                durable.make_folder(fresh / folder)
             for file in files:
-                atomic.link(stage / file.name, fresh / file.name)
+                durable.link(stage / file.name, fresh / file.name)
         except FileNotFoundError:
             discard(fresh, files)
             return None
         for folder in _folders(files):
-            atomic.sync_folder(fresh / folder)
+            durable.sync_folder(fresh / folder)
         # This syncs the folder with all its links.
-        atomic.put_if_absent(fresh / SUCCESS, b"", self.place.temp)
+        durable.put_if_absent(fresh / SUCCESS, b"", self.place.temp)
         return name
 
     def _replace(self, manifest: Manifest, kind: Kind, fresh: str, overwrite: bool) -> None:
@@ -139,7 +139,7 @@ class Moving:
             discard(path, files)
             raise refused(self.place.told(target))
         try:
-            old = atomic.swap(path, self.place.path(target))
+            old = folders.swap(path, self.place.path(target))
         except OSError as error:
             discard(path, files)
             if error.errno not in _LOST_PLACE:
@@ -165,9 +165,9 @@ class Moving:
             old, new = self.place.path(aside), self.place.path(target)
             try:
                 if vacant(self.place, target):
-                    atomic.rename(old, new)
+                    folders.rename(old, new)
                     return
-                aside = self._name(atomic.swap(old, new))
+                aside = self._name(folders.swap(old, new))
             except OSError as error:
                 if error.errno not in _LOST_PLACE:
                     raise
@@ -197,7 +197,7 @@ def _folders(files: Collection[StagedFile]) -> list[str]:
 
 def _place(fresh: Path, target: Path, files: Collection[StagedFile]) -> None:
     try:
-        atomic.rename(fresh, target)
+        folders.rename(fresh, target)
     except OSError as error:
         discard(fresh, files)
         if error.errno not in _LOST_PLACE:
@@ -208,6 +208,6 @@ def discard(folder: Path, files: Collection[StagedFile]) -> None:
     """Remove a folder of ours in the scratch space: the listed files only, as far as it goes."""
     with suppress(OSError):
         for name in [*(file.name for file in files), SUCCESS]:
-            atomic.remove(folder / name)
+            durable.remove(folder / name)
         for name in [*reversed(_folders(files)), ""]:
-            atomic.remove_folder(folder / name)
+            durable.remove_folder(folder / name)

@@ -31,11 +31,11 @@ from engine.commit.apart import Apart, apart, claim
 from engine.commit.deciding import Summary, clear_stage, decided
 from engine.commit.layout import Layout, load, located
 from engine.commit.manifest import KINDS, Head, Manifest, RunPlan
-from engine.commit.place import LocalPlace
 from engine.commit.publish import Publisher, publisher
 from engine.commit.staging import Run
 from engine.commit.versions import refused, same_job
 from engine.errors import MillraceError, OutputRefused
+from engine.place.local import LocalPlace
 from engine.storage import PLAIN, Access
 
 IfExists: TypeAlias = Literal["error", "append", "overwrite", "version"]

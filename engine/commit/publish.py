@@ -8,8 +8,8 @@ from engine.commit.copying import Copying
 from engine.commit.layout import Layout
 from engine.commit.manifest import Kind, Manifest
 from engine.commit.moving import Moving
-from engine.commit.objects import ObjectPlace
-from engine.commit.place import LocalPlace
+from engine.place.local import LocalPlace
+from engine.place.objects import ObjectPlace
 
 
 class Publisher(Protocol):

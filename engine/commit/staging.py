@@ -23,9 +23,9 @@ from engine.commit.manifest import (
     StagedFile,
     Unread,
 )
-from engine.commit.place import each
 from engine.errors import MillraceError
 from engine.ledger import Counts
+from engine.place.place import each
 
 
 @dataclass(frozen=True)

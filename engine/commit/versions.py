@@ -7,8 +7,8 @@ from collections.abc import Collection
 from engine.commit.apart import is_apart
 from engine.commit.layout import Layout, load
 from engine.commit.manifest import SUCCESS, Kind, Manifest, StagedFile
-from engine.commit.place import Place
 from engine.errors import MillraceError, OutputRefused
+from engine.place.place import Place
 
 ROUNDS = 20
 """Tries of a step that others may spoil: a second one means that another process changed the output

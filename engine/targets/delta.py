@@ -28,10 +28,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.commit import atomic
 from engine.encoding import hive
 from engine.encoding.lake import PARTITIONS
 from engine.errors import CommitUnknown, MillraceError, OutputRefused, SpecError
+from engine.place import durable
+from engine.place.refusals import refusals
 from engine.targets.target import IfExists, Rows
 
 if TYPE_CHECKING:
@@ -153,8 +154,8 @@ class DeltaTarget:
         """Put the files into the table's folder, where nobody sees them yet."""
         from deltalake.transaction import AddAction
 
-        with atomic.refusals(self.location):
-            atomic.make_folder(self.location)
+        with refusals(self.location):
+            durable.make_folder(self.location)
             actions = []
             for number, file in enumerate(rows.files):
                 if not file.rows:
@@ -163,13 +164,13 @@ class DeltaTarget:
                 folder = file.name.rpartition("/")[0]
                 # Polars reads the values from the folders, others from the log.
                 name = f"{folder}/{name}" if folder else name
-                atomic.make_folder(self.location / folder)
+                durable.make_folder(self.location / folder)
                 changed = _link(rows.path(file), self.location / name)
                 stats = json.dumps({"numRecords": file.rows})
                 values = hive.values(folder)
                 actions.append(AddAction(name, file.bytes, values, changed, True, stats))
             for below in {(self.location / action.path).parent for action in actions}:
-                atomic.sync_folder(below)
+                durable.sync_folder(below)
             return actions
 
     def _landed(

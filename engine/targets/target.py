@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from engine.commit import Manifest, Output, StagedFile
-from engine.commit.place import LocalPlace, Place
+from engine.place.local import LocalPlace
+from engine.place.place import Place
 
 IfExists: TypeAlias = Literal["error", "append", "overwrite"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.commit.atomic import canonical
+from engine.canonical import canonical
 from engine.profile.features import DECIDES_AUC, DECIDES_SHARE
 from jobs.profile.figures import (
     MEASURES,

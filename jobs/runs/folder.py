@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.commit.atomic import make_folder, put_if_absent
 from engine.errors import SpecError
+from engine.place.durable import make_folder, put_if_absent
 from jobs.runs.state import Entry, State, StateLog
 from jobs.runs.whole import write_whole
 from jobs.spec.problems import nearest

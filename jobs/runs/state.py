@@ -16,8 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from engine.commit.atomic import put_if_absent
 from engine.errors import MillraceError
+from engine.place.durable import put_if_absent
 from jobs.runs.driver import Driver
 
 _NUMBERED = re.compile(r"(\d+)\.json")

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from engine import profiling
-from engine.commit import atomic
 from engine.contract.inferred import infer
 from engine.errors import ContractRefused
+from engine.place import durable
+from engine.place.refusals import refusals
 from engine.profile.request import Target
 from engine.uniqueness import look
 from jobs.fingerprint import profile_digest
@@ -66,8 +67,8 @@ def profile(context: Context, work: Profiling) -> Path:
     results = found.results(_about(work))
     results["warnings"] = [*dataset.notes, *_keys(context, work), *results["warnings"]]
     folder = Path(work.spec.output or context.folder / "profile")
-    with atomic.refusals(folder):
-        atomic.make_folder(folder)
+    with refusals(folder):
+        durable.make_folder(folder)
         path, _ = write_profile(folder, results)
         if work.spec.contract:
             _write_contract(folder, work, results)

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from engine.commit import Run, Staged
 from engine.commit.layout import Layout
-from engine.commit.place import LocalPlace
 from engine.encoding import encoded
+from engine.place.local import LocalPlace
 
 
 def stage(

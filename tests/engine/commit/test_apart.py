@@ -14,9 +14,9 @@ import pytest
 
 from engine.commit import IfExists, Output, garbage, partial, run_key, verify
 from engine.commit.manifest import SUCCESS
-from engine.commit.place import LocalPlace
 from engine.encoding import encoded
 from engine.errors import OutputRefused
+from engine.place.local import LocalPlace
 from tests.engine.commit import readers
 from tests.engine.commit.jobs_of_rows import PLANNED, Job, Somewhere, fate
 from tests.engine.storage.storage_servers import Bucket

@@ -25,16 +25,16 @@ from engine.commit import (
     Run,
     Staged,
     StagedFile,
-    atomic,
     garbage,
     run_key,
     verify,
 )
 from engine.commit.layout import load
-from engine.commit.place import LocalPlace
 from engine.commit.settling import settle
 from engine.encoding import parquet_bytes
 from engine.errors import CommitUnknown, MillraceError, OutputRefused
+from engine.place import durable, folders
+from engine.place.local import LocalPlace
 from tests.engine.commit.tables import layout_path, path_of, stage
 
 SPEC = {"model": "m1"}
@@ -409,7 +409,7 @@ class Storage:
 
     def __init__(self, landed: bool, readable: bool) -> None:
         self.landed, self.readable = landed, readable
-        self.real = atomic.put_if_absent
+        self.real = durable.put_if_absent
 
     def put(self, path: Path, data: bytes, temp: Path | None = None) -> bool:
         if path.name != "commit.json":
@@ -425,7 +425,7 @@ def test_a_commit_of_unknown_outcome_that_landed_is_a_commit(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, run = staged(out)
-    monkeypatch.setattr(atomic, "put_if_absent", Storage(landed=True, readable=True).put)
+    monkeypatch.setattr(durable, "put_if_absent", Storage(landed=True, readable=True).put)
     assert place.commit(run).rows_in == 5
     assert verify(out).problems == ()
 
@@ -435,7 +435,7 @@ def test_a_commit_that_did_not_land_fails_and_can_be_repeated(
 ) -> None:
     place, run = staged(out)
     with monkeypatch.context() as patch, pytest.raises(MillraceError, match="no answer"):
-        patch.setattr(atomic, "put_if_absent", Storage(landed=False, readable=True).put)
+        patch.setattr(durable, "put_if_absent", Storage(landed=False, readable=True).put)
         place.commit(run)
     assert not out.exists()
     place.commit(run)
@@ -448,7 +448,7 @@ def test_a_commit_that_cannot_be_read_back_is_unknown_and_deletes_nothing(
     place, run = staged(out)
     before = sorted(os.listdir(path_of(run, run.folder.stage)))
     with monkeypatch.context() as patch, pytest.raises(CommitUnknown) as caught:
-        patch.setattr(atomic, "put_if_absent", Storage(landed=False, readable=False).put)
+        patch.setattr(durable, "put_if_absent", Storage(landed=False, readable=False).put)
         place.commit(run)
     assert caught.value.hint
     assert sorted(os.listdir(path_of(run, run.folder.stage))) == before
@@ -580,7 +580,7 @@ def test_what_happens_to_the_output_at_the_very_moment_of_replacing_it(
     """A file that a user drops in is put back with the folder; a deleted folder is no obstacle."""
     complete(out, OTHER)
     if not exchange:
-        monkeypatch.setattr(atomic, "_renameat2", lambda: None)
+        monkeypatch.setattr(folders, "_renameat2", lambda: None)
     interfered = False
 
     def interfere(name: str) -> None:
@@ -593,7 +593,7 @@ def test_what_happens_to_the_output_at_the_very_moment_of_replacing_it(
         else:
             shutil.rmtree(out)
 
-    monkeypatch.setattr(atomic, "step", interfere)
+    monkeypatch.setattr(durable, "step", interfere)
     if foreign:
         with pytest.raises(OutputRefused):
             complete(out, SPEC, if_exists="overwrite")
@@ -631,7 +631,7 @@ def test_a_quarantine_that_is_renewed_while_the_old_one_is_withdrawn_stays(
             interfered = True
             complete(out, newer, if_exists="overwrite", reject=1)
 
-    monkeypatch.setattr(atomic, "step", interfere)
+    monkeypatch.setattr(durable, "step", interfere)
     complete(out, SPEC, if_exists="overwrite")
     assert interfered
     assert output(out, newer).committed() is not None

@@ -1,6 +1,6 @@
 """Crash, freeze and race the commit at every operation that another process can see.
 
-The simulated processes are threads; `engine.commit.atomic.step` is where they die, freeze or hand
+The simulated processes are threads; `engine.place.durable.step` is where they die, freeze or hand
 over. After each scenario every row is counted. The mutants at the end show that the harness can
 fail.
 """
@@ -31,7 +31,6 @@ from engine.commit import (
     PartRecord,
     Run,
     StagedFile,
-    atomic,
     deciding,
     garbage,
     moving,
@@ -43,6 +42,7 @@ from engine.commit.layout import load
 from engine.commit.manifest import KINDS, SUCCESS, Head
 from engine.commit.settling import settle
 from engine.errors import MillraceError, OutputRefused
+from engine.place import durable, folders, local
 from tests.engine.commit.tables import layout_path
 from tests.engine.commit.tables import stage as put
 
@@ -260,7 +260,7 @@ def watched(world: World, patch: pytest.MonkeyPatch) -> World:
             world.observe()
             process.step(name)
 
-    patch.setattr(atomic, "step", hook)
+    patch.setattr(durable, "step", hook)
     return world
 
 
@@ -348,7 +348,7 @@ def test_a_crash_at_any_operation_of_replacing_leaves_the_old_or_the_new_version
 def test_a_crash_at_any_operation_without_atomic_exchange(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(atomic, "_renameat2", lambda: None)
+    monkeypatch.setattr(folders, "_renameat2", lambda: None)
     world.contested = True  # between the two renames the quarantine is gone for a moment
     crash_everywhere(world, Job(world, "new", if_exists="overwrite"), lambda: old_version(world))
 
@@ -528,12 +528,12 @@ def test_what_crashes_leave_behind_is_garbage_and_deleting_it_harms_nothing(worl
 
 def replace_instead_of_link(patch: pytest.MonkeyPatch) -> None:
     def mutant(scratch: Path, path: Path) -> bool:
-        atomic.step(f"link {path.name}")
+        durable.step(f"link {path.name}")
         os.replace(scratch, path)
         return True
 
-    patch.setattr(atomic, "_link_once", mutant)
-    patch.setattr(atomic, "probe", lambda temp, parent: None)  # it would see the mutant at once
+    patch.setattr(durable, "_link_once", mutant)
+    patch.setattr(local, "probe", lambda temp, parent: None)  # it would see the mutant at once
 
 
 def fixed_part_names(patch: pytest.MonkeyPatch) -> None:
@@ -563,10 +563,10 @@ def no_ledger(patch: pytest.MonkeyPatch) -> None:
 
 def link_parts_one_by_one(patch: pytest.MonkeyPatch) -> None:
     def mutant(fresh: Path, target: Path, files: list[StagedFile]) -> None:
-        atomic.make_folder(target)
+        durable.make_folder(target)
         for name in os.listdir(fresh):
             with contextlib.suppress(FileExistsError):
-                atomic.link(fresh / name, target / name)
+                durable.link(fresh / name, target / name)
 
     patch.setattr(moving, "_place", mutant)
 

@@ -11,9 +11,9 @@ import pytest
 
 from engine.commit import Encoded, IfExists, Run, garbage, verify
 from engine.commit.manifest import SUCCESS
-from engine.commit.place import LocalPlace
 from engine.encoding import encoded
 from engine.errors import MillraceError, OutputRefused
+from engine.place.local import LocalPlace
 from tests.engine.commit.jobs_of_rows import PLANNED, Job, Somewhere
 from tests.engine.storage.storage_servers import CANARY, Bucket
 

@@ -22,8 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.commit import Manifest, Output, Run, atomic, garbage, run_key, verify
+from engine.commit import Manifest, Output, Run, garbage, run_key, verify
 from engine.errors import MillraceError, OutputRefused
+from engine.place import durable
 from tests.engine.commit.tables import layout_path, stage
 
 SPEC = {"model": "m"}
@@ -184,7 +185,7 @@ def test_a_disk_that_fills_up_at_any_operation_never_shows_half_an_output(
                 if next(seen) >= limit and not name.startswith(("unlink", "rmdir")):
                     raise OSError(28, "No space left on device")
 
-            patch.setattr(atomic, "step", full)
+            patch.setattr(durable, "step", full)
             with contextlib.suppress(MillraceError):
                 job(out)
         assert not out.exists() or contents(out) == undisturbed
@@ -226,7 +227,7 @@ def test_a_forbidden_folder_is_refused(tmp_path: Path) -> None:
 
 def main() -> None:
     pause = float(sys.argv[2])
-    atomic.step = lambda name: time.sleep(pause)
+    durable.step = lambda name: time.sleep(pause)
     print("ready", flush=True)
     print(hashlib.sha256(job(Path(sys.argv[1])).encode()).hexdigest(), flush=True)
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.commit import IfExists, Manifest, atomic, garbage, objects, verify
+from engine.commit import IfExists, Manifest, garbage, verify
 from engine.commit.manifest import KINDS, SUCCESS
 from engine.errors import CommitUnknown, MillraceError, OutputRefused
+from engine.place import durable, objects
 from tests.engine.commit.jobs_of_rows import PLANNED, Job, Somewhere
 from tests.engine.commit.proxy import Fault, Proxy
 from tests.engine.storage.storage_servers import CANARY, Bucket
@@ -145,7 +146,7 @@ def test_a_commit_whose_outcome_cannot_be_read_is_unknown_and_nothing_is_deleted
             proxy.faults |= {"GET": ["down"], "HEAD": ["down"]}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(atomic, "step", deaf)
+        patch.setattr(durable, "step", deaf)
         with pytest.raises(CommitUnknown, match="cannot be told") as caught:
             commit()
     assert "nothing was deleted" in str(caught.value.hint)
@@ -223,7 +224,7 @@ def one_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def operations(job: Job, patch: pytest.MonkeyPatch) -> list[str]:
     counted = FrozenJob(job, 0)
-    patch.setattr(atomic, "step", counted.step)
+    patch.setattr(durable, "step", counted.step)
     counted.thread.start()
     counted.thread.join()
     assert counted.outcome == "committed"
@@ -250,7 +251,7 @@ def test_a_job_may_die_at_any_operation(
     for point in range(1, total + 1, 3):
         job = prepared(point)
         dying = FrozenJob(job, point, dies=True)
-        monkeypatch.setattr(atomic, "step", dying.step)
+        monkeypatch.setattr(durable, "step", dying.step)
         dying.thread.start()
         dying.thread.join()
         assert dying.outcome == "died"
@@ -282,7 +283,7 @@ def test_a_job_that_adds_rows_may_die_at_any_operation(
     for point in range(1, total + 1, 4):
         job, before = prepared(point)
         dying = FrozenJob(job, point, dies=True)
-        monkeypatch.setattr(atomic, "step", dying.step)
+        monkeypatch.setattr(durable, "step", dying.step)
         dying.thread.start()
         dying.thread.join()
         assert dying.outcome == "died"
@@ -314,7 +315,7 @@ def test_a_zombie_changes_no_row_of_what_is_published(
     for point in [3, *range(decided, len(names) + 1, 2)]:
         sleeper, other = prepared(point)
         frozen = FrozenJob(sleeper, point)
-        monkeypatch.setattr(atomic, "step", frozen.step)
+        monkeypatch.setattr(durable, "step", frozen.step)
         frozen.thread.start()
         assert frozen.frozen.wait(60)
         other.run()
@@ -389,7 +390,7 @@ def main() -> None:
         if name.startswith(killer):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    atomic.step = step
+    durable.step = step
     Job(Somewhere(location, bucket.access)).run()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from engine.commit.atomic import canonical
+from engine.canonical import canonical
 from engine.profile.features import DECIDES_AUC
 from jobs.profile.figures import BARS_SHOWN
 from jobs.profile.page import CARDS_SHOWN, charted, render_profile, tiles, write_profile

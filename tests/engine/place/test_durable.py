@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.commit import atomic
+from engine.canonical import canonical
 from engine.errors import MillraceError, Outage, OutputRefused
+from engine.place import durable, folders
+from engine.place.refusals import refusals
 
 JSON = st.recursive(
     st.none()
@@ -29,8 +31,8 @@ JSON = st.recursive(
 
 def test_the_first_writer_wins_and_nothing_is_left_over(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
-    assert atomic.put_if_absent(path, b"first")
-    assert not atomic.put_if_absent(path, b"second")
+    assert durable.put_if_absent(path, b"first")
+    assert not durable.put_if_absent(path, b"second")
     assert path.read_bytes() == b"first"
     assert os.listdir(tmp_path) == ["record.json"]
 
@@ -44,7 +46,7 @@ def test_of_many_writers_exactly_one_wins_each_name(tmp_path: Path) -> None:
         return [
             name
             for name in range(names)
-            if atomic.put_if_absent(tmp_path / str(name), f"{me}".encode() * 1000)
+            if durable.put_if_absent(tmp_path / str(name), f"{me}".encode() * 1000)
         ]
 
     with ThreadPoolExecutor(writers) as pool:
@@ -64,7 +66,7 @@ def test_a_lost_reply_to_link_is_still_our_win(
         real(source, target)  # NFS repeats the request
 
     monkeypatch.setattr(os, "link", replies_late)
-    assert atomic.put_if_absent(tmp_path / "a", b"x")
+    assert durable.put_if_absent(tmp_path / "a", b"x")
 
 
 def test_a_failed_link_is_no_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,14 +75,14 @@ def test_a_failed_link_is_no_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(os, "link", refuses)
     with pytest.raises(OSError, match="input/output"):
-        atomic.put_if_absent(tmp_path / "a", b"x")
+        durable.put_if_absent(tmp_path / "a", b"x")
     assert os.listdir(tmp_path) == []
 
 
 def test_a_new_file_has_the_rights_that_the_umask_leaves(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        atomic.put_if_absent(tmp_path / "a", b"x")
+        durable.put_if_absent(tmp_path / "a", b"x")
     finally:
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
@@ -89,30 +91,21 @@ def test_a_new_file_has_the_rights_that_the_umask_leaves(tmp_path: Path) -> None
 def test_short_writes_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda handle, data: real(handle, bytes(data[:3])))
-    atomic.put_if_absent(tmp_path / "a", b"0123456789")
+    durable.put_if_absent(tmp_path / "a", b"0123456789")
     assert (tmp_path / "a").read_bytes() == b"0123456789"
 
 
 @given(JSON)
 def test_canonical_json_reads_back_and_does_not_depend_on_key_order(value: object) -> None:
-    text = atomic.canonical(value)
+    text = canonical(value)
     assert json.loads(text) == value
     if isinstance(value, dict):
-        assert atomic.canonical(dict(reversed(list(value.items())))) == text
+        assert canonical(dict(reversed(list(value.items())))) == text
 
 
 def test_canonical_json_refuses_what_has_no_one_text() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        atomic.canonical(float("nan"))
-
-
-def test_read_json_names_the_damaged_file(tmp_path: Path) -> None:
-    good, bad = tmp_path / "good.json", tmp_path / "bad.json"
-    atomic.put_if_absent(good, atomic.canonical({"a": [1, "ü"]}))
-    bad.write_text('{"a": ')
-    assert atomic.read_json(good) == {"a": [1, "ü"]}
-    with pytest.raises(MillraceError, match=r"bad\.json"):
-        atomic.read_json(bad)
+        canonical(float("nan"))
 
 
 @pytest.mark.parametrize("exchange", [True, False])
@@ -120,12 +113,12 @@ def test_swap_keeps_both_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
 ) -> None:
     if not exchange:
-        monkeypatch.setattr(atomic, "_renameat2", lambda: None)
+        monkeypatch.setattr(folders, "_renameat2", lambda: None)
     new, target = tmp_path / "new", tmp_path / "target"
     for folder in (new, target):
         folder.mkdir()
         (folder / folder.name).touch()
-    old = atomic.swap(new, target)
+    old = folders.swap(new, target)
     assert os.listdir(target) == ["new"]
     assert os.listdir(old) == ["target"]
 
@@ -133,7 +126,7 @@ def test_swap_keeps_both_folders(
 def test_swap_says_when_the_target_is_gone(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     with pytest.raises(FileNotFoundError):
-        atomic.swap(tmp_path / "new", tmp_path / "target")
+        folders.swap(tmp_path / "new", tmp_path / "target")
 
 
 def test_rename_never_replaces_a_folder_with_content(tmp_path: Path) -> None:
@@ -141,21 +134,21 @@ def test_rename_never_replaces_a_folder_with_content(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     (tmp_path / "full" / "x").touch()
     with pytest.raises(OSError, match="not empty"):
-        atomic.rename(tmp_path / "new", tmp_path / "full")
-    atomic.rename(tmp_path / "new", tmp_path / "empty")
+        folders.rename(tmp_path / "new", tmp_path / "full")
+    folders.rename(tmp_path / "new", tmp_path / "empty")
 
 
 def test_make_folder_refuses_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     for path in (tmp_path / "a", tmp_path / "a" / "b"):
         with pytest.raises(FileExistsError):
-            atomic.make_folder(path)
+            durable.make_folder(path)
 
 
 def test_the_probe_leaves_nothing(tmp_path: Path) -> None:
     temp = tmp_path / "temp"
     temp.mkdir()
-    atomic.probe(temp, tmp_path)
+    folders.probe(temp, tmp_path)
     assert os.listdir(tmp_path) == ["temp"]
     assert os.listdir(temp) == []
 
@@ -165,7 +158,7 @@ def test_the_probe_finds_a_file_system_without_exclusive_names(
 ) -> None:
     monkeypatch.setattr(os, "link", os.replace)
     with pytest.raises(OutputRefused, match="two writers"):
-        atomic.probe(tmp_path, tmp_path)
+        folders.probe(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +176,7 @@ def test_the_probe_finds_a_file_system_without_exclusive_names(
 def test_what_the_system_refuses_is_said_with_a_hint(
     code: int, kind: type[MillraceError], exit_code: int, says: str
 ) -> None:
-    with pytest.raises(kind, match=says) as caught, atomic.refusals(Path("/out")):
+    with pytest.raises(kind, match=says) as caught, refusals(Path("/out")):
         raise OSError(code, os.strerror(code), "/out/x")
     assert caught.value.exit_code == exit_code
     assert caught.value.hint

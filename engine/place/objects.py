@@ -15,10 +15,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from engine.commit import atomic
-from engine.commit.place import Entry
 from engine.cores import lent
 from engine.errors import MillraceError, OutputRefused
+from engine.place import durable
+from engine.place.place import Entry
 from engine.storage import Access
 from engine.storage.failures import unwritten
 from engine.storage.places import Place, placed
@@ -128,7 +128,7 @@ class ObjectPlace:
             OutputRefused: The store does not let us write.
             MillraceError: It cannot be reached, and whether the object landed cannot be told.
         """
-        atomic.step(f"put {name.rpartition('/')[2]}")
+        durable.step(f"put {name.rpartition('/')[2]}")
         failed: MillraceError | None = None
         for seconds in _WAITS:
             time.sleep(seconds)
@@ -176,7 +176,7 @@ class ObjectPlace:
         """
         import obstore
 
-        atomic.step(f"point {name.rpartition('/')[2]}")
+        durable.step(f"point {name.rpartition('/')[2]}")
         self._asked(name, lambda store: obstore.put(store, self._key(name), data))
 
     def read(self, name: str) -> bytes | None:
@@ -227,14 +227,14 @@ class ObjectPlace:
             obstore.copy(connection, self._key(source), self._key(target))
             return True
 
-        atomic.step(f"copy {target.rpartition('/')[2]}")
+        durable.step(f"copy {target.rpartition('/')[2]}")
         return self._asked(target, copied) or False
 
     def remove(self, name: str) -> None:
         """Delete an object; one that is gone already is no error."""
         import obstore
 
-        atomic.step(f"delete {name.rpartition('/')[2]}")
+        durable.step(f"delete {name.rpartition('/')[2]}")
         self._asked(name, lambda store: obstore.delete(store, self._key(name)))
 
     def _key(self, name: str) -> str:
