@@ -25,11 +25,12 @@ from jobs.runs.result import Result
 from jobs.runs.state import Entry, State
 from jobs.runs.stopping import Stop, Stopping
 from jobs.sections import profiling
-from jobs.sections import training as steps
+from jobs.sections.context import Context
 from jobs.sections.preparation import prepare_rows
 from jobs.sections.scoring import score
 from jobs.sections.sorting import sort_rows
 from jobs.sections.statistics import statistics_of, watched_of
+from jobs.sections.training import train, trained_before
 from jobs.spec.job import Job
 
 __all__ = ["Result", "plan_job", "run_job"]
@@ -61,11 +62,11 @@ def run_job(job: Job, store: Path, reporter: Reporter, stop: Stop | None = None)
         stack.enter_context(run.beating())
         progress = stack.enter_context(_recorded(run))
         session = cache(lambda: stack.enter_context(connect(job.cluster, remote=job.remote)))
-        context = steps.Context(planned, session, told, run.path, progress.commit, stop)
+        context = Context(planned, session, told, run.path, progress.commit, stop)
         return _sections(run, context)
 
 
-def _sections(run: Run, context: steps.Context) -> Result:
+def _sections(run: Run, context: Context) -> Result:
     started = datetime.now(UTC)
     result = Result(run.id, run.path, run.path / "report.html")
     if context.planned.profiling:
@@ -89,7 +90,7 @@ def _sections(run: Run, context: steps.Context) -> Result:
     return result
 
 
-def _profile(run: Run, context: steps.Context, result: Result) -> None:
+def _profile(run: Run, context: Context, result: Result) -> None:
     work = context.planned.profiling
     assert work is not None
     found = profiling.profiled_before(context, work)
@@ -101,7 +102,7 @@ def _profile(run: Run, context: steps.Context, result: Result) -> None:
     run.write_step("profile", step)
 
 
-def _sort(run: Run, context: steps.Context, result: Result) -> None:
+def _sort(run: Run, context: Context, result: Result) -> None:
     work = context.planned.sorting
     assert work is not None
     done = sort_rows(context, work)
@@ -109,7 +110,7 @@ def _sort(run: Run, context: steps.Context, result: Result) -> None:
     result.sorted_rows = _written(run, context, result, "sort", result.sorted, done)
 
 
-def _prepare(run: Run, context: steps.Context, result: Result) -> None:
+def _prepare(run: Run, context: Context, result: Result) -> None:
     work = context.planned.preparation
     assert work is not None
     done = prepare_rows(context, work)
@@ -119,7 +120,7 @@ def _prepare(run: Run, context: steps.Context, result: Result) -> None:
 
 def _written(
     run: Run,
-    context: steps.Context,
+    context: Context,
     result: Result,
     section: str,
     output: Path | str,
@@ -154,21 +155,21 @@ def _bad_parts(manifest: Manifest) -> dict[str, Any]:
     return {"unread": manifest.unreadable, "bad_parts": {**told, **more}}
 
 
-def _train(run: Run, context: steps.Context, result: Result) -> Bundle:
+def _train(run: Run, context: Context, result: Result) -> Bundle:
     training = context.planned.training
     assert training is not None
-    found = steps.trained_before(context, training)
+    found = trained_before(context, training)
     if found:
         result.skipped.append("train")
         context.reporter.skipped("train", f"data and sections are those of {found[0]}")
-    result.model, bundle = found or steps.train(context, training)
+    result.model, bundle = found or train(context, training)
     result.metrics = dict(bundle.metrics.get("results", {}))
     result.trained_on = dict(bundle.provenance.get("ledger", {}))
     run.write_step("train", {"model": str(result.model), "metrics": result.metrics})
     return bundle
 
 
-def _score(run: Run, context: steps.Context, bundle: Bundle | None, result: Result) -> Manifest:
+def _score(run: Run, context: Context, bundle: Bundle | None, result: Result) -> Manifest:
     work = context.planned.scoring
     assert work is not None
     if bundle is not None and result.model is not None:

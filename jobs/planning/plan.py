@@ -10,6 +10,7 @@ from typing import TypeAlias, TypeVar
 from cluster.resources import Resources
 from engine.plan import SMALLEST_BYTES, Partition, Plan, StepPlan
 from jobs.planning import projection
+from jobs.planning.training import train
 from jobs.spec.job import Job
 from jobs.work.preparing import Preparation, open_preparation
 from jobs.work.profiling import Profiling, open_profiling
@@ -100,7 +101,7 @@ def plan_job(job: Job) -> Planned:
     sort_parts, _ = cut(sort, projection.sort)
     prepare_parts, _ = cut(preparation, projection.prepare)
     # All rows at once if they fit, else one subset of them after the other.
-    ways = [partial(projection.train, job, subsets=subsets) for subsets in SUBSETS]
+    ways = [partial(train, job, subsets=subsets) for subsets in SUBSETS]
     train_parts, place = cut(training, *ways)
     score_parts, _ = cut(scoring, projection.score)
     return Planned(

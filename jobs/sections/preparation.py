@@ -15,7 +15,7 @@ from engine.prepared import prepare as prepare_part
 from engine.preparing import TrainingData
 from engine.registry import save
 from jobs.fingerprint import preparation_spec
-from jobs.sections.training import Context
+from jobs.sections.context import Context
 from jobs.sections.writing import Written, facts, written
 from jobs.work.preparing import Preparation
 

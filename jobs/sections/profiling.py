@@ -17,7 +17,7 @@ from jobs.fingerprint import profile_digest
 from jobs.profile.page import write_profile
 from jobs.runs.folder import list_runs
 from jobs.runs.whole import write_whole
-from jobs.sections.training import Context
+from jobs.sections.context import Context
 from jobs.spec.contract_toml import contract_toml
 from jobs.work.profiling import Profiling
 

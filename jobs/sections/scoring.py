@@ -8,8 +8,8 @@ from engine.predict.kernel import keep
 from engine.scoring import ScoringWork
 from engine.scoring import score as score_partition
 from jobs.fingerprint import scoring_spec
+from jobs.sections.context import Context
 from jobs.sections.statistics import gathering_of, summing
-from jobs.sections.training import Context
 from jobs.sections.writing import Written, facts, written
 from jobs.work.scoring import Scoring
 

@@ -6,7 +6,7 @@ from engine.commit import Manifest, run_key
 from engine.sorting import Sort, sort_dataset
 from engine.uniqueness import assert_unique
 from jobs.fingerprint import sorting_spec
-from jobs.sections.training import Context
+from jobs.sections.context import Context
 from jobs.work.sorting import Sorting, passes
 
 

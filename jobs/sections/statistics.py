@@ -12,7 +12,7 @@ from engine.scoring.statistics import Gathering, merged
 from engine.scoring.statistics.gathering import FEATURES, PREDICTIONS
 from engine.scoring.statistics.sampling import step_of
 from jobs.report.outcome import Watched
-from jobs.sections.training import Context
+from jobs.sections.context import Context
 from jobs.spec.score import ScoreSpec
 from jobs.work.scoring import Scoring
 

@@ -17,8 +17,8 @@ from engine.part import gate
 from engine.plan import Partition
 from engine.uniqueness import assert_unique
 from jobs.fingerprint import digest
+from jobs.sections.context import Context
 from jobs.sections.publishing import publish, targets_of
-from jobs.sections.training import Context
 from jobs.spec.job import PrepareSpec, ScoreSpec
 from jobs.work.files import assert_case_told
 

@@ -1,0 +1,1 @@
+"""Arguments and exit codes of the commands, a module for each thing that they are about."""

@@ -1,0 +1,108 @@
+"""What ``[train]`` and ``[evaluate]`` read, hold and write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from cluster.resources import Resources
+from engine import memory
+from engine.boosting.learning import turn_rounds
+from engine.boosting.params.given import checked
+from engine.memory import Boosting
+from engine.plan import Partition, StepPlan
+from jobs.planning.reading import fitting_step, shape_of
+from jobs.spec.job import Job
+from jobs.work.scorer import CLASSES
+from jobs.work.training import Training
+
+GB = 1e9
+
+
+def train(
+    job: Job,
+    training: Training,
+    parts: Sequence[Partition],
+    resources: Resources,
+    subsets: int = 1,
+) -> list[StepPlan]:
+    """Project the sections ``[train]`` and ``[evaluate]``.
+
+    Args:
+        job: The job.
+        training: What ``[train]`` works on.
+        parts: The partitions.
+        resources: What the cluster offers.
+        subsets: In how many turns the rows are trained on.
+    """
+    resolved, dataset = training.resolved, training.dataset
+    shape = shape_of(training, parts, resources)
+    rows, stored = dataset.rows, sum(part.stored for part in parts)
+    boosting = _boosting(training, parts, resources, subsets)
+    computed = bool(training.pipeline.steps or training.pipeline.derive)
+    kept = dataset.rows * shape.features * boosting.cell
+    steps = [
+        fitting_step("prepare", training.data, resolved, dataset, shape),
+        StepPlan(
+            "train",
+            (
+                f"training and validation rows into bins, {kept / GB:.2f} GB on the workers' disks",
+                *_turns(training, kept, subsets),
+            ),
+            len(parts),
+            rows,
+            stored,
+            memory.training(shape, boosting, computed),
+            most=training.spec.max_memory,
+        ),
+    ]
+    if training.spec.calibrate:
+        terms = memory.evaluation(shape)
+        steps.append(
+            StepPlan("calibrate", ("score validation rows",), len(parts), rows, stored, terms)
+        )
+    if job.evaluate:
+        once = ("score validation and test rows",)
+        terms = memory.evaluation(shape)
+        steps.append(StepPlan("evaluate", once, len(parts), rows, stored, terms))
+    return steps
+
+
+def _turns(training: Training, kept: int, subsets: int) -> tuple[str, ...]:
+    """Say what rotation costs: every turn after the first of all reads bins from disk again."""
+    if subsets == 1:
+        return ()
+    rounds = training.spec.rounds
+    length = turn_rounds(rounds, subsets)
+    again = max(0, -(-rounds // length) - subsets) * kept / subsets
+    return (
+        f"the bins of all rows do not fit: {subsets} subsets of the rows have their turn, {length} "
+        f"rounds each; {again / GB:.2f} GB of bins are read again from the disks of the workers",
+    )
+
+
+def _boosting(
+    training: Training, parts: Sequence[Partition], resources: Resources, subsets: int
+) -> Boosting:
+    """Return the rows of the fullest rank.
+
+    A share is drawn, so a percent is added; ranks get whole partitions, so one may have half of one
+    more than its part. Validation rows are always there, training rows in their turn.
+    """
+    split, spec, rows = training.data.split, training.spec, training.dataset.rows
+    params = cast(Mapping[str, Any], checked(spec.lightgbm_params))
+    test, valid = (s if isinstance(s, float) and s else 0.0 for s in (split.test, split.valid))
+    uneven = max((part.rows for part in parts), default=0) // 2 if resources.workers > 1 else 0
+    learnt = min(1.0, 1.01 - test - valid) / subsets + min(1.0, valid * 1.01)
+    return Boosting(
+        rows=int(min(1.0, learnt) * rows / resources.workers + uneven),
+        leaves=int(params.get("num_leaves", 31)),
+        bins=int(params.get("max_bin", 255)),
+        row_wise=bool(params.get("force_row_wise", False)),
+        outputs=len(spec.classes or range(CLASSES)) if spec.task == "multiclass" else 1,
+        weighted=bool(spec.weight or spec.class_weight),
+        started=bool(spec.init or spec.init_score),
+        exact=spec.reproducible,
+        rotates=subsets > 1,
+        ranks=resources.workers,
+    )
