@@ -97,7 +97,7 @@ bench-features: $(VENV)/.dev ## Features against Polars, dask-ml and, if there, 
 
 lock: $(VENV)/.uv ## Resolve again; ARGS=--upgrade takes the newest versions the bounds allow
 	$(COMPILE) --group build -o requirements/runtime.txt $(ARGS)
-	$(COMPILE) --group dev --extra dask-ml --extra dataframe --extra delta --extra holidays --extra iceberg --extra onnx --extra skops --extra sql \
+	$(COMPILE) --group dev --all-extras \
 		-c requirements/runtime.txt -o requirements/dev.txt $(ARGS)
 
 clean: ## Remove what the tools made, the environment too

@@ -26,12 +26,14 @@ class Resources:
         threads: Threads of one worker.
         memory: Bytes that one worker may use.
         waiting: Tasks of one worker that wait for a store while its threads compute.
+        most: Workers that there may be for a while, where the cluster can grow; none: as many.
     """
 
     workers: int
     threads: int
     memory: int
     waiting: int = 0
+    most: int | None = None
 
     @property
     def cores(self) -> int:
@@ -46,7 +48,7 @@ class Resources:
     @property
     def slots(self) -> int:
         """Tasks that all workers have begun at most."""
-        return self.workers * self.held
+        return (self.most or self.workers) * self.held
 
 
 def machine_memory(root: Path = Path("/")) -> int:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from distributed import Client
-
-from cluster.local import local_client
 from cluster.resources import Resources
-from cluster.spec import ClusterSpec
+from cluster.spec import ClusterSpec, LocalCluster
+from cluster.spec.base import Own
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,27 @@ def connect(spec: ClusterSpec, *, remote: bool = False) -> Iterator[Session]:
     Raises:
         ClusterError: The cluster does not start, or asks for more than there is.
     """
-    resources = spec.resources(remote=remote)
-    with local_client(resources, dashboard=spec.dashboard) as client:
-        yield Session(client, resources, client.dashboard_link if spec.dashboard else None)
+    resources = offered(spec, remote=remote)
+    with _provider(spec.kind).opened(spec, resources) as client:
+        shown = not isinstance(spec, Own) or spec.dashboard
+        yield Session(client, resources, client.dashboard_link if shown else None)
+
+
+def offered(spec: ClusterSpec, *, remote: bool = False) -> Resources:
+    """Return what the cluster offers; one that runs already is asked.
+
+    Args:
+        spec: The cluster.
+        remote: Whether tasks read from a store or write to one.
+
+    Raises:
+        ClusterError: It cannot be had.
+    """
+    if isinstance(spec, LocalCluster):
+        return spec.resources(remote=remote)
+    found: Resources = _provider(spec.kind).offered(spec)
+    return found
+
+
+def _provider(kind: str) -> Any:
+    return import_module(f"cluster.providers.{kind}")

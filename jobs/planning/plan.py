@@ -8,6 +8,7 @@ from functools import cache, partial
 from typing import TypeAlias, TypeVar
 
 from cluster.resources import Resources
+from cluster.session import offered
 from engine.plan import SMALLEST_BYTES, Partition, Plan, StepPlan
 from jobs.planning import projection
 from jobs.planning.training import train
@@ -82,7 +83,7 @@ def plan_job(job: Job) -> Planned:
         SpecError: The job does not fit its data.
         InputError: A file is damaged.
     """
-    resources = job.cluster.resources(remote=job.remote)
+    resources = offered(job.cluster, remote=job.remote)
     profiling = open_profiling(job) if job.profile else None
     sort = open_sorting(job.sort, job.data[job.sort.data]) if job.sort else None
     preparation = open_preparation(job) if job.prepare else None

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from cluster.spec import LocalCluster
+from cluster.spec import KINDS, Cluster
 from engine.features.catalogue import VERBS, methods
 from engine.features.step import Step
 from jobs.spec.contract import ColumnRule, ContractSpec
@@ -61,9 +61,13 @@ SQL expressions over the columns of a row: `distance / nullif(air_time, 0)`.
 """
 
 
+def _kinds(model: type[Cluster]) -> str:
+    return ", ".join(f"`{kind}`" for kind in get_args(model.model_fields["kind"].annotation))
+
+
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("The file", Job),
-    ("`[cluster]`", LocalCluster),
+    *((f"`[cluster]` of kind {_kinds(model)}", model) for model in KINDS),
     ("`[data.<name>]`", DataSpec),
     ("`[data.<name>.csv]`", CsvOptions),
     ("`[data.<name>.ndjson]`", NdJsonOptions),
@@ -94,6 +98,7 @@ _NAMES = {
     int: "integer",
     float: "number",
     str: "text",
+    Path: "path",
     datetime: "date and time",
 }
 

@@ -110,8 +110,17 @@ def _translate(detail: ErrorDetails, model: type[BaseModel], given: object) -> I
         known = set(_literals(context["expected"]))
         hint = nearest(detail["input"], known)
         yield Problem(key, f"{detail['input']!r} is none of the allowed values{hint}")
+    elif kind == "union_tag_invalid":
+        hint = nearest(context["tag"], set(_literals(context["expected_tags"])))
+        what = f"{context['tag']!r} is none of the allowed values{hint}"
+        yield Problem((*key, _tag_key(context)), what)
     else:
         yield Problem(key, _plain(detail))
+
+
+def _tag_key(context: Mapping[str, Any]) -> str:
+    """Return the key that tells the branches of a union apart; ours are found by ``_<key>()``."""
+    return str(context["discriminator"]).strip("_()'")
 
 
 def _plain(detail: ErrorDetails) -> str:

@@ -1,27 +1,14 @@
-"""The cluster on this machine: worker processes under Dask's nanny, on the loopback interface.
-
-Dask's scheduler runs whatever a connection sends it, so nothing may listen on another interface
-(CVE-2021-42343 was a LocalCluster that did).
-"""
+"""Dask's settings on the clusters that we start, and the environment of their workers."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
-import dask
-import distributed
-from distributed import Client
-
-from cluster.errors import ClusterError
 from cluster.resources import CORES, Resources
 
-LOOPBACK = "127.0.0.1"
-CLOSE_SECONDS = 10
-
-CONFIG: dict[str, object] = {
+SETTINGS: dict[str, object] = {
     # Results are tiny and tasks are planned within the memory: nothing to spill. A paused worker
     # may stay paused for good (dask/distributed#5999), so a worker is only ever ended.
     "distributed.worker.memory.target": False,
@@ -54,55 +41,8 @@ CONFIG: dict[str, object] = {
 }
 
 
-@contextmanager
-def local_client(resources: Resources, *, dashboard: bool) -> Iterator[Client]:
-    """Start worker processes, connect to them, and end them on the way out.
-
-    Args:
-        resources: How many workers, and what each may use.
-        dashboard: Serve Dask's dashboard, on the loopback interface.
-
-    Yields:
-        The connected client.
-
-    Raises:
-        ClusterError: The workers do not start.
-    """
-    with ExitStack() as stack:
-        stack.enter_context(_environment(_worker_environment(resources)))
-        # Only the dashboard shows the profile.
-        profile = {"distributed.worker.profile.enabled": dashboard}
-        stack.enter_context(dask.config.set(CONFIG | profile))
-        cluster = stack.enter_context(_started(resources, dashboard=dashboard))
-        yield stack.enter_context(Client(cluster, timeout=30))
-
-
-@contextmanager
-def _started(resources: Resources, *, dashboard: bool) -> Iterator[distributed.LocalCluster]:
-    try:
-        cluster = distributed.LocalCluster(
-            n_workers=resources.workers,
-            threads_per_worker=resources.held,
-            memory_limit=resources.memory,
-            processes=True,
-            host=LOOPBACK,
-            # Given here because LocalCluster turns the dashboard on with any address, and without
-            # one takes the fixed port 8787 also for the scheduler's plain HTTP server.
-            scheduler_kwargs={"dashboard": dashboard, "dashboard_address": f"{LOOPBACK}:0"},
-            silence_logs=logging.ERROR,
-        )
-    except (OSError, RuntimeError, TimeoutError) as error:
-        raise ClusterError(
-            f"the local cluster did not start: {error}",
-            "look for a limit on processes, memory or ports; `workers = 1` needs least of them",
-        ) from error
-    try:
-        yield cluster
-    finally:
-        cluster.close(timeout=CLOSE_SECONDS)
-
-
-def _worker_environment(resources: Resources) -> dict[str, str]:
+def worker_environment(resources: Resources) -> dict[str, str]:
+    """Return the variables of a worker."""
     # Libraries read these when they are loaded, so they must stand before a worker starts.
     names = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     # Polars' allocator (jemalloc) keeps freed pages until the machine runs short of memory; a
@@ -113,7 +53,7 @@ def _worker_environment(resources: Resources) -> dict[str, str]:
 
 
 @contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+def environment(changes: Mapping[str, str]) -> Iterator[None]:
     """Set variables for the workers, and put back what was there (the nanny changes some too)."""
     before = dict(os.environ)
     os.environ.update(changes)
