@@ -7,23 +7,13 @@ machine that opens the store, and is never put into an object that travels.
 from __future__ import annotations
 
 import json
-import os
-import re
-from pathlib import Path
 from urllib.parse import quote
 
+from cluster import secrets
 from engine.errors import SpecError
-
-FOLDER_VARIABLE = "MILLRACE_SECRETS"
-"""Environment variable that names the folder of secret files; the default is `FOLDER`."""
-
-FOLDER = "/run/secrets"
-"""Where Docker and Kubernetes put secret files by custom."""
 
 MASK = "***"
 
-_REFERENCE = re.compile(r"\$\{secret:([^}]*)\}")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _SHORTEST = 4
 """Characters: masking anything shorter would make messages unreadable."""
 
@@ -40,17 +30,17 @@ def fill(text: str) -> str:
     Raises:
         SpecError: A reference has no value here, or its name cannot be one.
     """
-    return _REFERENCE.sub(lambda match: _value(match[1]), text)
+    return secrets.REFERENCE.sub(lambda match: _value(match[1]), text)
 
 
 def is_reference(text: str) -> bool:
     """Return whether the text is one reference and nothing else."""
-    return _REFERENCE.fullmatch(text) is not None
+    return secrets.REFERENCE.fullmatch(text) is not None
 
 
 def without_references(text: str) -> str:
     """Return the text with every reference cut out: what is written in clear."""
-    return _REFERENCE.sub("", text)
+    return secrets.REFERENCE.sub("", text)
 
 
 def redact(text: str) -> str:
@@ -61,37 +51,30 @@ def redact(text: str) -> str:
 
 
 def _value(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not secrets.NAME.fullmatch(name):
         raise SpecError(
             "a secret's name is made of letters, digits, _ . and -",
             where=f"${{secret:{name}}}",
             hint="write it as ${secret:NAME}",
         )
-    variables = (f"MILLRACE_SECRET_{name}", name)
-    value = next((os.environ[key] for key in variables if os.environ.get(key)), None)
-    path = Path(os.environ.get(FOLDER_VARIABLE) or FOLDER) / name
-    value = value or _file(path)
-    if not value:
-        raise SpecError(
-            "this secret has no value on this machine",
-            where=f"${{secret:{name}}}",
-            hint=f"set {variables[0]} or {name} in the environment, or write the file {path}",
-        )
-    _remember(value)
-    return value
-
-
-def _file(path: Path) -> str | None:
+    path = secrets.file(name)
     try:
-        return path.read_text("utf-8").rstrip("\r\n")
-    except FileNotFoundError:
-        return None
+        value = secrets.value(name)
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(
             "this file of a secret cannot be read as text",
             where=str(path),
             hint="check who may read it; it must be UTF-8",
         ) from error
+    if not value:
+        first, second = secrets.variables(name)
+        raise SpecError(
+            "this secret has no value on this machine",
+            where=f"${{secret:{name}}}",
+            hint=f"set {first} or {second} in the environment, or write the file {path}",
+        )
+    _remember(value)
+    return value
 
 
 def _remember(value: str) -> None:
