@@ -17,6 +17,15 @@ CORES = "MILLRACE_CORES"
 """Variable of a worker: how many of its tasks may compute at once; none: all (`engine.cores`)."""
 
 
+def pin(worker: str) -> str:
+    """Return the name of the Dask lock that whoever cannot lose a worker holds.
+
+    Args:
+        worker: Its address.
+    """
+    return f"millrace-training-{worker}"
+
+
 @dataclass(frozen=True)
 class Resources:
     """What a cluster offers; the same for all of its workers.
@@ -27,6 +36,7 @@ class Resources:
         memory: Bytes that one worker may use.
         waiting: Tasks of one worker that wait for a store while its threads compute.
         most: Workers that there may be for a while, where the cluster can grow; none: as many.
+        notes: What the user should know of it, such as settings that other people gave it.
     """
 
     workers: int
@@ -34,6 +44,7 @@ class Resources:
     memory: int
     waiting: int = 0
     most: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def cores(self) -> int:

@@ -8,6 +8,14 @@ from contextlib import contextmanager
 
 from cluster.resources import CORES, Resources
 
+PRELOAD = """
+from contextlib import suppress
+with suppress(ImportError):
+    from cluster.quiet import dask_setup
+"""
+"""Loads `cluster.quiet` where it is: a worker elsewhere may have no millrace when it starts. Dask
+takes what holds a space for the text of a module."""
+
 SETTINGS: dict[str, object] = {
     # Results are tiny and tasks are planned within the memory: nothing to spill. A paused worker
     # may stay paused for good (dask/distributed#5999), so a worker is only ever ended.
@@ -25,7 +33,7 @@ SETTINGS: dict[str, object] = {
     "distributed.scheduler.no-workers-timeout": "10 minutes",
     # Dask's own value of MALLOC_TRIM_THRESHOLD_ costs 5-23 % CPU in tasks like ours.
     "distributed.nanny.pre-spawn-environ": {},
-    "distributed.worker.preload": ["cluster.quiet"],
+    "distributed.worker.preload": [PRELOAD],
     # Looking after themselves took the processes of two idle workers 0.1 CPU s a second, 5 % of two
     # cores; with these, 0.013 (measured): stacks that nobody looks at were sampled every 10 ms, the
     # loops timed every 20 ms, and memory read every 100 ms by the nanny, which still ends a worker.
@@ -33,23 +41,24 @@ SETTINGS: dict[str, object] = {
     "distributed.admin.system-monitor.interval": "5 s",
     "distributed.worker.memory.monitor-interval": "500 ms",
     "distributed.admin.tick.limit": "30 s",  # a native call that holds the GIL is no news
-    # Dask allows "*": any page in the user's browser could read the dashboard.
-    "distributed.scheduler.dashboard.bokeh-application.allow_websocket_origin": [
-        "127.0.0.1:*",
-        "localhost:*",
-    ],
 }
+
+THREAD_VARIABLES = (
+    "POLARS_MAX_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
+"""Libraries read these when they are loaded, so they must stand before a worker starts."""
 
 
 def worker_environment(resources: Resources) -> dict[str, str]:
     """Return the variables of a worker."""
-    # Libraries read these when they are loaded, so they must stand before a worker starts.
-    names = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     # Polars' allocator (jemalloc) keeps freed pages until the machine runs short of memory; a
     # worker that has read a partition would look 50 to 140 MiB larger than what it holds.
     allocator = {"_RJEM_MALLOC_CONF": "background_thread:true,dirty_decay_ms:500,muzzy_decay_ms:0"}
     cores = {CORES: str(resources.threads)}
-    return dict.fromkeys(names, str(resources.threads)) | cores | allocator
+    return dict.fromkeys(THREAD_VARIABLES, str(resources.threads)) | cores | allocator
 
 
 @contextmanager

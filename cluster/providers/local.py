@@ -12,14 +12,15 @@ from contextlib import ExitStack, contextmanager
 
 import dask
 import distributed
-from distributed import Client
+from distributed import Client, Security
 
 from cluster.errors import ClusterError
+from cluster.pages import LOOPBACK, pages
 from cluster.resources import Resources
+from cluster.security.material import security
 from cluster.settings import SETTINGS, environment, worker_environment
 from cluster.spec import LocalCluster
 
-LOOPBACK = "127.0.0.1"
 CLOSE_SECONDS = 10
 
 
@@ -35,19 +36,21 @@ def opened(spec: LocalCluster, resources: Resources) -> Iterator[Client]:
         The connected client.
 
     Raises:
-        ClusterError: The workers do not start.
+        ClusterError: The certificates are not good, or the workers do not start.
     """
     with ExitStack() as stack:
         stack.enter_context(environment(worker_environment(resources)))
-        # Only the dashboard shows the profile.
-        profile = {"distributed.worker.profile.enabled": spec.dashboard}
-        stack.enter_context(dask.config.set(SETTINGS | profile))
-        cluster = stack.enter_context(_started(resources, dashboard=spec.dashboard))
+        shown, address = pages(dashboard=spec.dashboard)
+        stack.enter_context(dask.config.set(SETTINGS | shown))
+        certificates = security(spec.tls) if spec.tls else None
+        cluster = stack.enter_context(_started(spec, resources, certificates, address))
         yield stack.enter_context(Client(cluster, timeout=30))
 
 
 @contextmanager
-def _started(resources: Resources, *, dashboard: bool) -> Iterator[distributed.LocalCluster]:
+def _started(
+    spec: LocalCluster, resources: Resources, certificates: Security | None, address: str
+) -> Iterator[distributed.LocalCluster]:
     try:
         cluster = distributed.LocalCluster(
             n_workers=resources.workers,
@@ -55,9 +58,10 @@ def _started(resources: Resources, *, dashboard: bool) -> Iterator[distributed.L
             memory_limit=resources.memory,
             processes=True,
             host=LOOPBACK,
+            security=certificates,
             # Given here because LocalCluster turns the dashboard on with any address, and without
             # one takes the fixed port 8787 also for the scheduler's plain HTTP server.
-            scheduler_kwargs={"dashboard": dashboard, "dashboard_address": f"{LOOPBACK}:0"},
+            scheduler_kwargs={"dashboard": spec.dashboard, "dashboard_address": address},
             silence_logs=logging.ERROR,
         )
     except (OSError, RuntimeError, TimeoutError) as error:

@@ -58,8 +58,9 @@ class Cluster(BaseModel):
         None,
         strict=True,
         description="Network in which the workers train together, such as `10.1.0.0/16`: each "
-        "takes its own address in it. LightGBM's traffic is neither encrypted nor authenticated, "
-        "so it should be a private one. Left out: the address that the worker is known by.",
+        "takes its own address in it, and listens there only. LightGBM's traffic is neither "
+        "encrypted nor authenticated, so it should be a private one. Left out: the address that "
+        "the worker is known by.",
     )
 
     @property

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 
 from cluster.resources import Resources
 from cluster.spec.base import Bytes, Own
+from cluster.spec.paths import LocalPath
 
 
-class Started(Own):
+class Sized(Own):
     """A cluster of fixed size on other machines; it ends with the session that started it."""
 
     workers: int = Field(ge=1, strict=True, description="Number of workers.")
     memory: Bytes = Field(
         description="Memory of one worker, such as `16 GiB`; the plan never exceeds it."
-    )
-    tls: Path | None = Field(
-        None,
-        description="Folder of the certificates that `millrace cluster certs` made; every machine "
-        "must see it under this path. Left out: new ones are made for the session.",
     )
 
     def resources(self, *, remote: bool = False) -> Resources:
@@ -32,7 +26,7 @@ class Started(Own):
         return Resources(self.workers, self.threads, self.memory, waiting=self.threads * remote)
 
 
-class Scaled(Started):
+class Growing(Sized):
     """A cluster that can grow while there is more to do than its workers can take."""
 
     most: int | None = Field(
@@ -53,3 +47,17 @@ class Scaled(Started):
         return Resources(
             least.workers, least.threads, least.memory, least.waiting, self.most or self.workers
         )
+
+
+class Started(Sized):
+    """One whose connections are encrypted with certificates of millrace."""
+
+    tls: LocalPath | None = Field(
+        None,
+        description="Folder of the certificates that `millrace cluster certs` made; every machine "
+        "must see it under this path. Left out: new ones are made for the session.",
+    )
+
+
+class Scaled(Growing, Started):
+    """Both: it can grow, and its certificates are ours."""

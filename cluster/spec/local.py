@@ -9,6 +9,7 @@ from pydantic import Field
 from cluster.errors import ClusterError
 from cluster.resources import Resources, machine_cores, machine_memory
 from cluster.spec.base import Bytes, Own
+from cluster.spec.paths import LocalPath
 
 SHARE = 0.8
 """Part of the machine's memory that the workers get; the rest is for the client, the scheduler and
@@ -30,6 +31,11 @@ class LocalCluster(Own):
         None,
         description="Memory of one worker, such as `2 GiB`; the plan never exceeds it. Left out: "
         "80 % of this machine's memory (its cgroup limit, if it has one) over the workers.",
+    )
+    tls: LocalPath | None = Field(
+        None,
+        description="Folder of certificates (`millrace cluster certs`) that all of its processes "
+        "ask each other for. Left out: none, and other users of the machine can reach the cluster.",
     )
 
     def resources(self, *, remote: bool = False) -> Resources:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -170,3 +173,25 @@ def test_a_session_does_not_load_frames_or_plots() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_the_dashboard_is_served_to_its_own_pages_only() -> None:
+    with connect(LocalCluster(workers=1, memory="400 MiB", dashboard=True)) as session:
+        assert session.dashboard is not None
+        port = urlsplit(session.dashboard).port
+        for origin, answer in ((f"127.0.0.1:{port}", 101), ("evil.example:80", 403)):
+            asked = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+            headers |= {"Sec-WebSocket-Key": "x" * 22 + "==", "Sec-WebSocket-Version": "13"}
+            headers |= {"Sec-WebSocket-Protocol": f"bokeh, {_token(asked)}"}
+            asked.request("GET", "/status/ws", headers=headers | {"Origin": f"http://{origin}"})
+            assert asked.getresponse().status == answer
+            asked.close()
+
+
+def _token(asked: http.client.HTTPConnection) -> str:
+    asked.request("GET", "/status")
+    page = asked.getresponse().read().decode()
+    found = re.search(r'"token":"([^"]+)"', page)
+    assert found is not None
+    return found[1]
