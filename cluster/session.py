@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cluster.preflight.needs import Needs
+from cluster.preflight.verdict import Verdict
 from cluster.resources import Resources
 from cluster.spec import ClusterSpec, LocalCluster
 from cluster.spec.base import Own
+from cluster.spec.elsewhere import Sized
 
 if TYPE_CHECKING:
     from distributed import Client
+
+
+_MODULES = dict.fromkeys(("slurm", "pbs", "lsf", "sge", "htcondor"), "jobqueue")
+"""Providers of several kinds; the others are named as their kind."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +31,24 @@ class Session:
         client: Dask's client; it is closed with the session.
         resources: What the cluster offers; equal for all workers.
         dashboard: Address of Dask's dashboard, or None when it is off.
+        verdicts: What the checks of the cluster said, none of them a refusal; nothing of workers
+            on this machine, which are this process's children.
     """
 
     client: Client
     resources: Resources
     dashboard: str | None
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @contextmanager
-def connect(spec: ClusterSpec, *, remote: bool = False) -> Iterator[Session]:
+def connect(
+    spec: ClusterSpec, *, remote: bool = False, needs: Needs | None = None
+) -> Iterator[Session]:
     """Open the cluster that ``spec`` describes; use it with ``with``.
+
+    A cluster elsewhere is looked at first: whether it can do the job, and whether its workers have
+    millrace, which is brought to those that lack it.
 
     On the way out, also after an exception or Ctrl-C, the client is closed and every process that
     was started for the session has ended.
@@ -41,13 +56,42 @@ def connect(spec: ClusterSpec, *, remote: bool = False) -> Iterator[Session]:
     Args:
         spec: The cluster to open.
         remote: Whether tasks read from a store or write to one.
+        needs: What the job needs of its workers.
 
     Yields:
         The open session.
 
     Raises:
+        ClusterError: The cluster does not start, asks for more than there is, or is not fit.
+    """
+    with _opened(spec, remote) as session:
+        if isinstance(spec, LocalCluster):
+            yield session
+            return
+        from cluster.preflight.examination import made_fit
+
+        found = made_fit(session.client, spec, session.resources, needs or Needs())
+        yield replace(session, verdicts=tuple(found))
+
+
+def examined(spec: ClusterSpec, needs: Needs) -> list[Verdict]:
+    """Open a cluster and look whether it is fit for a job; nothing is changed there.
+
+    Args:
+        spec: The cluster.
+        needs: What the job needs of its workers.
+
+    Raises:
         ClusterError: The cluster does not start, or asks for more than there is.
     """
+    with _opened(spec) as session:
+        from cluster.preflight.examination import examined
+
+        return examined(session.client, spec, session.resources, needs)
+
+
+@contextmanager
+def _opened(spec: ClusterSpec, remote: bool = False) -> Iterator[Session]:
     resources = offered(spec, remote=remote)
     with _provider(spec.kind).opened(spec, resources) as client:
         shown = not isinstance(spec, Own) or spec.dashboard
@@ -64,11 +108,11 @@ def offered(spec: ClusterSpec, *, remote: bool = False) -> Resources:
     Raises:
         ClusterError: It cannot be had.
     """
-    if isinstance(spec, LocalCluster):
+    if isinstance(spec, (LocalCluster, Sized)):
         return spec.resources(remote=remote)
     found: Resources = _provider(spec.kind).offered(spec)
     return found
 
 
 def _provider(kind: str) -> Any:
-    return import_module(f"cluster.providers.{kind}")
+    return import_module(f"cluster.providers.{_MODULES.get(kind, kind)}")

@@ -9,11 +9,39 @@ from pydantic import BaseModel, Discriminator, Tag
 
 from cluster.spec.address import AddressCluster
 from cluster.spec.base import Bytes, Cluster
+from cluster.spec.gateway import GatewayCluster
+from cluster.spec.jobqueue import (
+    QUEUES,
+    HtcondorCluster,
+    LsfCluster,
+    PbsCluster,
+    SgeCluster,
+    SlurmCluster,
+)
+from cluster.spec.kubernetes import KubernetesCluster
 from cluster.spec.local import LocalCluster
+from cluster.spec.ssh import SshCluster
 
-__all__ = ["KINDS", "AddressCluster", "Bytes", "Cluster", "ClusterSpec", "LocalCluster"]
+__all__ = [
+    "KINDS",
+    "AddressCluster",
+    "Bytes",
+    "Cluster",
+    "ClusterSpec",
+    "GatewayCluster",
+    "KubernetesCluster",
+    "LocalCluster",
+    "SshCluster",
+]
 
-KINDS: tuple[type[Cluster], ...] = (LocalCluster, AddressCluster)
+KINDS: tuple[type[Cluster], ...] = (
+    LocalCluster,
+    AddressCluster,
+    SshCluster,
+    *QUEUES,
+    KubernetesCluster,
+    GatewayCluster,
+)
 """The models, in the order in which they are documented."""
 
 
@@ -25,7 +53,16 @@ def _kind(given: object) -> str:
 
 
 ClusterSpec: TypeAlias = Annotated[
-    Annotated[LocalCluster, Tag("local")] | Annotated[AddressCluster, Tag("address")],
+    Annotated[LocalCluster, Tag("local")]
+    | Annotated[AddressCluster, Tag("address")]
+    | Annotated[SshCluster, Tag("ssh")]
+    | Annotated[KubernetesCluster, Tag("kubernetes")]
+    | Annotated[GatewayCluster, Tag("gateway")]
+    | Annotated[SlurmCluster, Tag("slurm")]
+    | Annotated[PbsCluster, Tag("pbs")]
+    | Annotated[LsfCluster, Tag("lsf")]
+    | Annotated[SgeCluster, Tag("sge")]
+    | Annotated[HtcondorCluster, Tag("htcondor")],
     Discriminator(_kind),
 ]
 """One of the kinds."""
