@@ -39,8 +39,9 @@ def _asked(settings: Settings) -> Any:
 
 def _bad(settings: Settings) -> Any:
     from engine.bad_rows import BadRows
+    from engine.place.kept import Kept
 
-    return BadRows(Path(settings["folder"]) / "quarantine")
+    return BadRows(Kept.of(Path(settings["folder"]) / "quarantine"))
 
 
 def _write(settings: Settings, profile: Any) -> None:

@@ -36,6 +36,7 @@ from cluster.spec import LocalCluster  # noqa: E402
 from engine.boosting import Conduct, Fitted, Learning, RoundEvent, Timeouts, fit  # noqa: E402
 from engine.boosting.checkpoint import read  # noqa: E402
 from engine.errors import MillraceError, TrainingFailed  # noqa: E402
+from engine.place.kept import Kept  # noqa: E402
 
 KINDS = ("kill rank", "abort rank", "stop rank", "kill worker", "stop worker", "never joins")
 TIMEOUTS = {
@@ -183,7 +184,7 @@ def trained(client: Client, ear: Ear, options: argparse.Namespace, file: Path) -
     parts = source.parts(2 * options.workers)
     conduct = Conduct(
         memory=MEMORY,
-        checkpoint=file,
+        checkpoint=Kept.of(file),
         checkpoint_every=INTERVAL,
         restarts=ear.run.restarts,
         timeouts=TIMEOUTS[options.timeouts],

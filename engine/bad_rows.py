@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from engine.ledger import Ledger
+from engine.place.kept import Kept
 from engine.plan import Partition
 from engine.quarantine import quarantined, refuse, write
 from engine.source import Batch, Source
@@ -21,7 +21,7 @@ class BadRows:
         most: Largest share of them that is allowed; ``None``: any.
     """
 
-    folder: Path
+    folder: Kept
     fail: bool = False
     most: float | None = None
 
@@ -36,7 +36,7 @@ class BadRows:
         table = quarantined(source.files, source.format, partition, batch.rejected)
         if self.fail:
             refuse(table)
-        write(table, self.folder, f"part-{partition.index:05d}.parquet")
+        write(table, self.folder.below(f"part-{partition.index:05d}.parquet"))
 
     def gate(self, ledger: Ledger, name: str) -> None:
         """Refuse the data when too many rows are bad.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
 
@@ -11,8 +10,7 @@ from engine.contract import COLUMN, REASON, RULE, TOLD, VALUE
 from engine.encoding import parquet_bytes
 from engine.errors import ContractRefused, MillraceError
 from engine.formats.format import Format
-from engine.place import durable
-from engine.place.refusals import refusals
+from engine.place.kept import Kept
 from engine.plan import Partition
 from engine.position import positions
 from engine.reserved import ROW
@@ -60,33 +58,27 @@ def _places(
     return pl.Series("place", places, dtype=pl.String)
 
 
-def write(table: pl.DataFrame, folder: Path, name: str) -> Path:
+def write(table: pl.DataFrame, file: Kept) -> None:
     """Write quarantined rows as one Parquet file, whole or not at all.
 
     The same rows give the same bytes, so a task that runs twice does no harm.
 
     Args:
         table: As `quarantined` makes it.
-        folder: Made when it is not there.
-        name: Name of the file, such as ``part-00003.parquet``.
-
-    Returns:
-        The file.
+        file: Where, such as a ``part-00003.parquet``; folders are made as needed.
 
     Raises:
         OutputRefused: The folder cannot be written.
         MillraceError: The disk is full, or the name is taken by other rows.
     """
-    path, content = folder / name, bytes(parquet_bytes(table.to_arrow()))
-    with refusals(folder):
-        durable.make_folder(folder)
-        if not durable.put_if_absent(path, content) and path.read_bytes() != content:
+    place, content = file.place, bytes(parquet_bytes(table.to_arrow()))
+    with place.refusals(file.name):
+        if not place.put_if_absent(file.name, content) and file.read() != content:
             raise MillraceError(
                 "Other quarantined rows were kept under this name.",
-                where=str(path),
+                where=str(file),
                 hint="delete this one file, or choose another run folder",
             )
-    return path
 
 
 def refuse(table: pl.DataFrame) -> None:

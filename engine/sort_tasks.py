@@ -19,6 +19,7 @@ from engine.errors import MillraceError
 from engine.ledger import Ledger
 from engine.order import comparable, sorted_cuts
 from engine.part import rejected_of
+from engine.place.kept import Kept
 from engine.place.refusals import refusals
 from engine.plan import Partition
 from engine.reserved import ROW
@@ -191,5 +192,5 @@ def _set_aside(work: Spilling, partition: Partition, batch: Batch) -> dict[int, 
     if not rejected.height:
         return {}
     path = rejected_file(work.folder, partition.index)
-    quarantine.write(rejected, path.parent, path.name)
+    quarantine.write(rejected, Kept.of(path))
     return {partition.index: rejected.height}

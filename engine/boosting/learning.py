@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from engine.boosting.events import Timeouts
 from engine.metrics.measure import Measure
+from engine.place.kept import Kept
 
 Task = Literal["binary", "multiclass", "regression", "ranking"]
 
@@ -90,7 +90,7 @@ class Conduct:
     Attributes:
         memory: Bytes that a rank and its Dask worker may hold together; the rank is killed above.
             0 = no bound.
-        checkpoint: File for the model so far, written by the client; or None.
+        checkpoint: Where the model so far is kept, written by the client; or None.
         checkpoint_every: Rounds between checkpoints; a minute never passes without one.
         restarts: How often training goes on from the last checkpoint after a rank was lost.
         keep_bins: Leave the binned rows on the workers' disks for the next training of the same.
@@ -101,7 +101,7 @@ class Conduct:
     """
 
     memory: int = 0
-    checkpoint: Path | None = None
+    checkpoint: Kept | None = None
     checkpoint_every: int = CHECKPOINT_ROUNDS
     restarts: int = 3
     keep_bins: bool = False

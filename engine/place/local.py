@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import uuid
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,21 @@ class LocalPlace:
         durable.make_folder(path.parent)
         return durable.put_if_absent(path, data, self.temp)
 
+    def replace(self, name: str, data: bytes) -> None:
+        """Write a file under another name, then give it its own; makes folders as needed."""
+        path = self.path(name)
+        self.temp.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = self.temp / f"put-{uuid.uuid4().hex}"
+        try:
+            with scratch.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
+
     def read(self, name: str) -> bytes | None:
         """Return all bytes of a file; None when there is none."""
         try:
@@ -121,6 +137,14 @@ class LocalPlace:
         except FileNotFoundError:
             status = entry.stat(follow_symlinks=False)  # a link that leads nowhere is something
         return [Entry(name, status.st_size, status.st_mtime)]
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of the folders in a folder, sorted."""
+        try:
+            with os.scandir(self.path(folder)) as entries:
+                return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
+        except FileNotFoundError:
+            return []
 
     def remove(self, name: str) -> None:
         """Unlink a file."""

@@ -72,6 +72,17 @@ class ObjectPlace:
             )
         return cls(bucket, prefix, access), name
 
+    @classmethod
+    def below(cls, url: str, access: Access) -> ObjectPlace:
+        """Return the place of everything below a URL.
+
+        Raises:
+            OutputRefused: The URL names a web server.
+            SpecError: The URL cannot be.
+        """
+        place, _ = cls.of(f"{url.rstrip('/')}/-", access)
+        return place
+
     @property
     def at_once(self) -> int:
         """A few: a request is mostly waiting."""
@@ -218,6 +229,16 @@ class ObjectPlace:
 
         skip = len(self._key(""))
         return sorted(self._asked(folder, listed) or [])
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the first parts of the names below a folder, sorted."""
+        import obstore
+
+        prefix = self._key(folder)
+        found = self._asked(
+            folder, lambda store: obstore.list_with_delimiter(store, prefix)["common_prefixes"]
+        )
+        return sorted(one.rstrip("/").rpartition("/")[2] for one in found or ())
 
     def copy(self, source: str, target: str) -> bool:
         """Copy an object within the store; False when there is none to copy."""

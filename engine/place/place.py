@@ -80,6 +80,13 @@ class Place(Protocol):
         """
         ...
 
+    def replace(self, name: str, data: bytes) -> None:
+        """Put a file, whatever was there: a reader sees the old one or the new one.
+
+        For what can be made again at any time: after a crash of the machine it may be the old one.
+        """
+        ...
+
     def read(self, name: str) -> bytes | None:
         """Return all bytes of a file; None when there is none."""
         ...
@@ -97,6 +104,10 @@ class Place(Protocol):
 
         An empty folder below it counts as a file of 0 bytes whose name ends in a slash.
         """
+        ...
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of the folders in a folder, sorted; ``""`` stands for the place."""
         ...
 
     def remove(self, name: str) -> None:

@@ -18,6 +18,7 @@ from engine.dataset import Dataset
 from engine.errors import ContractRefused
 from engine.features.pipeline import Pipeline
 from engine.fitting import Prepared, prepare
+from engine.place.kept import Kept
 from engine.preparing import MatrixSource, TrainingData
 from engine.split import TRAIN, VALID, Split
 from engine.vectors import VectorColumns
@@ -67,7 +68,7 @@ def prepared(
     data = replace(data, inputs=resolved.inputs)
     partitions = dataset.partitions(data.columns, target_bytes)
     assert len(partitions) > 2
-    bad = BadRows(Path("unused"), True, None)
+    bad = BadRows(Kept.of(Path("unused")), True, None)
     done = prepare(
         client,
         data,
@@ -223,7 +224,7 @@ def test_a_pipeline_that_was_fitted_before_stays_as_it_is(tmp_path: Path, client
         threads=2,
         sample_rows=500,
         seed=1,
-        bad=BadRows(Path("unused"), True, None),
+        bad=BadRows(Kept.of(Path("unused")), True, None),
         progress=lambda _: None,
     )
     assert again.pipeline is done.pipeline and done.learned and not again.learned

@@ -12,6 +12,7 @@ from distributed import Client, LocalCluster
 from engine.bad_rows import BadRows
 from engine.dataset import Dataset
 from engine.errors import ContractRefused
+from engine.place.kept import Kept
 from engine.profile.request import Target
 from engine.profile.results import Profile
 from engine.profiling import ProfileWork, look, merged, profile, request_for
@@ -65,7 +66,7 @@ def _profile(client: Client, dataset: Dataset, seen: list[int], folder: Path) ->
         dataset.source,
         partitions,
         asked,
-        bad=BadRows(folder),
+        bad=BadRows(Kept.of(folder)),
         threads=2,
         progress=lambda done: seen.append(done.partition.index),
     )
@@ -78,7 +79,7 @@ def test_a_cluster_finds_what_one_process_finds(
     found = _profile(client, dataset, seen, tmp_path)
     partitions = dataset.partitions(list(dataset.schema), 100_000)
     assert sorted(seen) == list(range(len(partitions))) and len(partitions) > 5
-    work = ProfileWork(dataset.source, found.request, BadRows(tmp_path))
+    work = ProfileWork(dataset.source, found.request, BadRows(Kept.of(tmp_path)))
     alone = merged((look(work, partition) for partition in partitions), found.request)
     assert json.dumps(found.results({})) == json.dumps(alone.results({}))
     assert found.request.split is not None and found.request.split.cuts is not None
@@ -96,7 +97,7 @@ def test_no_row_is_an_error(client: Client, dataset: Dataset, tmp_path: Path) ->
             nothing.source,
             partitions,
             asked,
-            bad=BadRows(tmp_path),
+            bad=BadRows(Kept.of(tmp_path)),
             threads=1,
             progress=lambda _: None,
         )

@@ -14,6 +14,7 @@ from engine.contract import Contract, Rule
 from engine.dataset import Dataset
 from engine.errors import ContractRefused, MillraceError
 from engine.ledger import Counts, Ledger
+from engine.place.kept import Kept
 from engine.plan import Slice
 from engine.quarantine import HEAD, quarantined, write
 from engine.source import Batch
@@ -96,13 +97,14 @@ def test_the_same_rows_are_written_once_and_others_are_refused(tmp_path: Path) -
     (tmp_path / "in").mkdir()
     table = pl.concat(_read(tmp_path / "in").tables)
     out = tmp_path / "out" / "quarantine"
-    path = write(table, out, "part-0.parquet")
+    path = out / "part-0.parquet"
+    write(table, Kept.of(path))
     before = path.read_bytes()
-    assert write(table.rechunk(), out, "part-0.parquet") == path
+    write(table.rechunk(), Kept.of(path))
     assert path.read_bytes() == before
     assert pl.read_parquet(path).equals(table)
     with pytest.raises(MillraceError, match="Other quarantined rows"):
-        write(table.head(1), out, "part-0.parquet")
+        write(table.head(1), Kept.of(path))
     assert [p.name for p in out.iterdir()] == ["part-0.parquet"]
 
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from engine.boosting.checkpoint import Checkpoint, read, write
-from engine.errors import ModelError
+from engine.boosting.checkpoint import Checkpoint, packed, unpacked
+from engine.errors import MillraceError
+from engine.place.kept import Kept
 
 
 @dataclass
 class Saved:
-    """The newest checkpoint of one training, in memory and, if a path is given, on disk.
+    """The newest checkpoint of one training, in memory and, if a file is given, there.
 
     Attributes:
-        path: The file; None = in memory only.
+        file: Where it is kept; None = in memory only.
         key: Which training it must belong to.
         newest: The checkpoint.
-        stored: The round that is on disk.
+        stored: The round that is kept there.
         earlier: Seconds that earlier runs have spent on it.
     """
 
-    path: Path | None
+    file: Kept | None
     key: str
     newest: Checkpoint | None = None
     stored: int = 0
@@ -46,17 +46,20 @@ class Saved:
 
     def find(self) -> str:
         """Look for a file that an earlier run has left; return what is to be said about it."""
-        if self.path is None or not self.path.exists():
+        if self.file is None:
             return ""
         try:
-            found = read(self.path)
-        except (ModelError, OSError) as error:
-            return f"the checkpoint {self.path} is not used: {error}"
+            content = self.file.read()
+            if content is None:
+                return ""
+            found = unpacked(content, str(self.file))
+        except (MillraceError, OSError) as error:
+            return f"the checkpoint {self.file} is not used: {error}"
         if found.key != self.key:
-            return f"the checkpoint {self.path} is of another training and is not used"
+            return f"the checkpoint {self.file} is of another training and is not used"
         self.newest, self.stored = found, found.round
         self.earlier = float(found.state.get("seconds", 0.0))
-        return f"training goes on from round {found.round} ({self.path})"
+        return f"training goes on from round {found.round} ({self.file})"
 
     def keep(self, found: Checkpoint) -> bool:
         """Take a checkpoint of a rank, unless it is older; return whether it was taken."""
@@ -64,11 +67,12 @@ class Saved:
             return False
         state = {**found.state, "seconds": self.seconds}
         self.newest = replace(found, key=self.key, state=state)
-        if self.path is not None:
+        if self.file is not None:
             try:
-                write(self.path, self.newest)
+                self.file.replace(packed(self.newest))
                 self.stored = found.round
-            except OSError as error:  # hours of training must not be lost to a full disk
+            except (MillraceError, OSError) as error:
+                # Hours of training must not be lost to a full disk.
                 print(f"no checkpoint of round {found.round}: {error}", file=sys.stderr)
         return True
 
@@ -80,14 +84,14 @@ class Saved:
 
     def remove(self) -> None:
         """Remove the file: there is a model now."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+        if self.file is not None:
+            self.file.remove()
 
     def told(self) -> str:
         """Return what a user whose training has failed must know."""
-        if self.path is None or not self.stored:
+        if self.file is None or not self.stored:
             return "no checkpoint is kept: the next run begins anew"
         return (
-            f"the checkpoint of round {self.stored} is kept ({self.path}): "
+            f"the checkpoint of round {self.stored} is kept ({self.file}): "
             "`millrace run` goes on from it"
         )

@@ -32,6 +32,7 @@ from engine.errors import (
     TrainingFailed,
 )
 from engine.metrics import BinaryScores
+from engine.place.kept import Kept
 
 PARAMS = {"num_leaves": 15, "min_child_samples": 5, "eta": 0.1}
 PARTS = 6
@@ -191,7 +192,7 @@ def test_progress_and_checkpoint(client: Client, tmp_path: Path) -> None:
         if event.kind == "checkpoint":
             saved.append(read_checkpoint(file))
 
-    fitted = train(client, Drawn(), 2, progress=hear, checkpoint=file, checkpoint_every=8)
+    fitted = train(client, Drawn(), 2, progress=hear, checkpoint=Kept.of(file), checkpoint_every=8)
     rounds = [event for event in events if event.kind == "round"]
     assert {event.rank for event in rounds} == {0}
     assert rounds[-1].round == 30

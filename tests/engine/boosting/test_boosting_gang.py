@@ -26,6 +26,7 @@ from engine.boosting.source import ShardPart
 from engine.boosting.work import Goal
 from engine.errors import Cancelled, SpecError, TrainingFailed
 from engine.metrics.measure import Measure
+from engine.place.kept import Kept
 from engine.plan import Partition
 
 HOST = "127.0.0.1"
@@ -85,10 +86,10 @@ def test_the_address_is_the_one_in_the_network() -> None:
 
 def test_a_checkpoint_of_the_same_training_is_found(tmp_path: Path) -> None:
     file = tmp_path / "c"
-    first = Saved(file, "key")
+    first = Saved(Kept.of(file), "key")
     assert first.keep(Checkpoint(5, 9, "trees", {"best_round": 3, "seconds": 0.0}))
     assert not first.keep(Checkpoint(4, 9, "older"))
-    second = Saved(file, "key")
+    second = Saved(Kept.of(file), "key")
     assert "from round 5" in second.find()
     start = second.start()
     assert start is not None
@@ -101,7 +102,7 @@ def test_a_checkpoint_of_the_same_training_is_found(tmp_path: Path) -> None:
 def test_a_foreign_or_damaged_checkpoint_is_not_used(tmp_path: Path) -> None:
     file = tmp_path / "c"
     write(file, Checkpoint(5, 9, "trees", key="other"))
-    saved = Saved(file, "key")
+    saved = Saved(Kept.of(file), "key")
     assert "of another training" in saved.find()
     assert saved.start() is None
     file.write_bytes(file.read_bytes()[:-1])
@@ -120,7 +121,8 @@ def test_without_a_file_the_checkpoint_is_in_memory(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_costs_the_file_not_the_training(tmp_path: Path) -> None:
-    saved = Saved(tmp_path / "missing" / "c", "key")
+    (tmp_path / "no folder").touch()
+    saved = Saved(Kept.of(tmp_path / "no folder" / "c"), "key")
     assert saved.keep(Checkpoint(5, 9, "trees"))
     assert saved.round == 5
     assert "begins anew" in saved.told()
@@ -129,7 +131,7 @@ def test_a_full_disk_costs_the_file_not_the_training(tmp_path: Path) -> None:
 def test_the_clock_counts_earlier_runs_and_lost_time(tmp_path: Path) -> None:
     file = tmp_path / "c"
     write(file, Checkpoint(5, 9, "trees", {"seconds": 1000.0}, "key"))
-    saved = Saved(file, "key")
+    saved = Saved(Kept.of(file), "key")
     saved.find()
     saved.begin()
     time.sleep(0.05)

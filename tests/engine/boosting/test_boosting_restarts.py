@@ -25,6 +25,7 @@ from cluster.spec import LocalCluster
 from engine.boosting import Fitted, RoundEvent, Timeouts, fit
 from engine.boosting.checkpoint import read
 from engine.errors import Cancelled, RankLost, TrainingFailed
+from engine.place.kept import Kept
 
 FAST = Timeouts(beat=0.2, silence=6, frozen=4, answer=30, leave=4)
 PARTS = 6
@@ -100,7 +101,7 @@ def test_a_rank_killed_while_boosting_costs_less_than_an_interval(
 ) -> None:
     file, heard = tmp_path / "checkpoint", Heard(22, kill_a_rank)
     pids = set(client.run(os.getpid).values())
-    found = train(client, Drawn(), heard, rounds=60, checkpoint=file)
+    found = train(client, Drawn(), heard, rounds=60, checkpoint=Kept.of(file))
     restarted = heard.of("restart")[0]
     place = heard.events.index(restarted)
     told = [event.round for event in heard.events[:place] if event.kind == "round"]
@@ -118,12 +119,12 @@ def test_after_the_last_restart_the_checkpoint_is_kept_and_used(
 ) -> None:
     file, heard = tmp_path / "checkpoint", Heard(12, kill_a_rank)
     with pytest.raises(RankLost, match="SIGKILL") as caught:
-        train(client, Drawn(), heard, rounds=60, checkpoint=file, restarts=0)
+        train(client, Drawn(), heard, rounds=60, checkpoint=Kept.of(file), restarts=0)
     kept = read(file)
     assert kept.round >= 10
     assert f"round {kept.round} is kept ({file})" in str(caught.value.hint)
     again = Heard()
-    found = train(client, Drawn(), again, rounds=60, checkpoint=file)
+    found = train(client, Drawn(), again, rounds=60, checkpoint=Kept.of(file))
     assert again.events[0].kind == "checkpoint"
     assert f"from round {kept.round}" in again.events[0].reason
     assert again.of("round")[0].round > kept.round
@@ -152,15 +153,16 @@ def test_a_wish_to_end_keeps_the_round_and_training_goes_on_from_it(
     client: Client, tmp_path: Path
 ) -> None:
     file, heard = tmp_path / "checkpoint", Heard(3)
+    kept_in = Kept.of(file)
     with pytest.raises(Cancelled, match="after round") as caught:
-        train(client, Drawn(), heard, rounds=10_000, checkpoint=file, cancel=lambda: heard.done)
+        train(client, Drawn(), heard, rounds=10_000, checkpoint=kept_in, cancel=lambda: heard.done)
     kept = read(file)
     assert f"after round {kept.round}" in caught.value.what
     assert f"round {kept.round} is kept" in str(caught.value.hint)
     assert len(kept.state["history"]) == kept.round
     with pytest.raises(Cancelled, match="after round"):
         again = Heard(kept.round)
-        train(client, Drawn(), again, rounds=10_000, checkpoint=file, cancel=lambda: again.done)
+        train(client, Drawn(), again, rounds=10_000, checkpoint=kept_in, cancel=lambda: again.done)
     assert read(file).round > kept.round
 
 

@@ -15,6 +15,7 @@ import pytest
 from engine.bad_rows import BadRows
 from engine.dataset import Dataset
 from engine.formats.text.csv import Csv
+from engine.place.kept import Kept
 from engine.profile.request import Target
 from engine.profiling import ProfileWork, look, merged, request_for
 from engine.reserved import ROW
@@ -52,7 +53,7 @@ def profiled(
     dataset = Dataset.open(str(data_dir / location), format=FORMATS.get(request.param))
     partitions = dataset.partitions(list(dataset.schema), PARTITION)
     asked = request_for(dataset.schema, partitions, target=Target(target))
-    work = ProfileWork(dataset.source, asked, BadRows(tmp_path_factory.mktemp("bad")))
+    work = ProfileWork(dataset.source, asked, BadRows(Kept.of(tmp_path_factory.mktemp("bad"))))
     profile = merged((look(work, partition) for partition in partitions), asked)
     batches = (dataset.source.read(part, list(dataset.schema)).good for part in partitions)
     yield pl.concat(batches).drop(ROW), profile.results({"name": request.param}), target
