@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,6 +25,12 @@ def sql(text: str, where: str) -> pl.Expr:
     Raises:
         SpecError: The text is not an expression, or holds a subquery.
     """
+    if _may_select(text):
+        raise SpecError(
+            "a subquery cannot be used here",
+            where=f"{where} = {text!r}",
+            hint='a column that is called so stands in double quotes: "select"',
+        )
     try:
         parsed = pl.sql_expr(text)
         parsed.meta.root_names()
@@ -33,9 +40,23 @@ def sql(text: str, where: str) -> pl.Expr:
             where=f"{where} = {text!r}",
             hint='write one expression over columns, such as "arr_delay > 15"',
         ) from error
-    if "subplan" in str(parsed):
-        raise SpecError("a subquery cannot be used here", where=f"{where} = {text!r}")
     return _widened(parsed)
+
+
+_SELECT = re.compile(r"(?<![A-Z_])SELECT(?![A-Z0-9_])")
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+_OTHER_QUOTES = re.compile(r"[$`\\]|--|/\*")
+
+
+def _may_select(text: str) -> bool:
+    """Tell whether a text may hold a subquery: parsing one opens its files and URLs already.
+
+    Where quotes are not the two simple ones, it is not tried to tell where they end.
+    """
+    upper = text.upper()  # as Polars compares keywords: a long s becomes an S too
+    if not _SELECT.search(upper):
+        return False
+    return bool(_OTHER_QUOTES.search(upper) or _SELECT.search(_QUOTED.sub("''", upper)))
 
 
 _INT8 = {"Century", "Day", "Hour", "Minute", "Month", "Quarter", "Second", "Week", "WeekDay"}

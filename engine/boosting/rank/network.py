@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from engine.boosting.native import lightgbm
+from engine.boosting.rank.listening import listen_at
 from engine.boosting.work import Place
 
 MINUTES = 2
@@ -34,6 +35,7 @@ def connected(places: Sequence[Place], rank: int) -> Iterator[None]:
         yield
         return
     lib, call = lightgbm().basic._LIB, lightgbm().basic._safe_call
+    listen_at(lib, places[rank].host)
     machines = ",".join(f"{place.host}:{place.port}" for place in places)
     call(
         lib.LGBM_NetworkInit(
