@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +12,7 @@ from distributed import Future
 from distributed.scheduler import KilledWorker
 
 from engine import cores, process
-from engine.errors import MillraceError, TaskFailed
+from engine.errors import ClusterLost, MillraceError, TaskFailed
 from engine.outages import outage_of
 from engine.plan import Partition
 
@@ -86,6 +87,9 @@ def outcome(future: Future[Any], partition: Partition) -> Done[Any] | Failed | N
     """Return what came of a call that has ended; ``None`` when its worker does not hand it over.
 
     A result waits in the process that made it until it is fetched, and that may freeze meanwhile.
+
+    Raises:
+        ClusterLost: The scheduler does not know the call any more.
     """
     try:
         result = future.result(timeout=FETCH_SECONDS)
@@ -96,6 +100,11 @@ def outcome(future: Future[Any], partition: Partition) -> Done[Any] | Failed | N
             hint="it ran out of memory or crashed: give the workers more memory, see their log",
         )
         result.__cause__ = error
+    except CancelledError as error:  # not by us: what we give up is not asked for
+        raise ClusterLost(
+            "the scheduler is gone, or another one has come in its place",
+            hint="`millrace resume` goes on with what is finished",
+        ) from error
     except Exception as error:
         if isinstance(error, TimeoutError) and future.status != "error":
             return None

@@ -76,8 +76,18 @@ class Outage(MillraceError):
     exit_code = 75  # EX_TEMPFAIL of <sysexits.h>: "the user is invited to retry"
 
 
+class ClusterLost(Outage):
+    """The scheduler is gone, and with it all that was under way; what is finished is kept."""
+
+
 class OutputRefused(SpecError):
     """The output location holds something that this job may not touch."""
+
+
+class LostRace(OutputRefused):
+    """Another job has committed to the output while this one was at work; its rows stand."""
+
+    exit_code = 1
 
 
 class TaskFailed(MillraceError):

@@ -88,7 +88,10 @@ class UnderWay:
         self._free_since: float | None = None
         self._told = float("-inf")
         self._shared = self._share()
-        client.replicate([self._shared])  # Dask gives tasks to workers that hold what they need
+        # Dask gives tasks to workers that hold what they need. It saves time and nothing else: a
+        # worker that dies at this moment fails it ("Sample larger than population").
+        with suppress(Exception):
+            client.replicate([self._shared])
 
     def outcomes(self) -> Generator[Done[Any] | Failed]:
         """Yield what came of each partition, as they finish."""

@@ -17,6 +17,7 @@ and a driver, worker or zombie of either may die or freeze between any two opera
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from engine.commit.layout import Layout, load, located
 from engine.commit.manifest import KINDS, Head, Manifest, RunPlan
 from engine.commit.publish import Publisher, publisher
 from engine.commit.staging import Run
-from engine.commit.versions import refused, same_job
+from engine.commit.versions import Taken, lost_race, refused, same_job
 from engine.errors import MillraceError, OutputRefused
 from engine.place.local import LocalPlace
 from engine.storage import PLAIN, Access
@@ -118,10 +119,15 @@ class Output:
     def _publisher(self) -> Publisher:
         return publisher(self.layout)
 
-    def preflight(self) -> None:
+    def preflight(self, began: float = math.inf) -> None:
         """Prove that the output can be written and is ours to write, before anything is computed.
 
+        Args:
+            began: When the run began, seconds since the epoch: another job's commit after that was
+                a race. Only what is told depends on it.
+
         Raises:
+            LostRace: Another job has committed to it since the run began.
             OutputRefused: It is read-only, no folder, taken, or on a storage that lets two writers
                 create the same file.
             MillraceError: The disk is full, the store cannot be reached, or a record is damaged.
@@ -129,7 +135,13 @@ class Output:
         layout = self.layout
         with layout.refusals():
             layout.place.assert_fit(layout.name)
-            self._admit(self._current())
+            try:
+                self._admit(self._current())
+            except Taken as taken:
+                heads = layout.place.entries(layout.heads)
+                if any(head.changed > began for head in heads):
+                    raise lost_race(layout.told) from taken
+                raise
             self._assert_ways()
             layout.place.probe(layout.temp, layout.target("data"))
 
@@ -193,24 +205,31 @@ class Output:
 
         Raises:
             MillraceError: Parts are missing, or rows were lost or doubled.
-            OutputRefused: The output was taken by another job meanwhile; nothing was touched.
+            LostRace: Another job has committed to the output meanwhile; nothing was touched.
+            OutputRefused: Somebody has put files of another kind there; nothing was touched.
             CommitUnknown: The manifest was written, and neither success nor failure can be read.
         """
         with self.layout.refusals():
             manifest = decided(run, summary)
             if kind := _APART.get(self.if_exists):
                 claim(self._base, kind, self.key)
-            self._claim(run)
             try:
-                if manifest.files("rejected"):
-                    self._publisher.publish(manifest, "rejected", self._overwrite)
-                self._publisher.publish(manifest, "data", self._overwrite)
-            finally:
-                self._publisher.withdraw_stale_quarantine()
+                self._claim(run)
+                self._publish(manifest)
+            except Taken as taken:
+                raise lost_race(self.layout.told) from taken
             self.layout.place.put_if_absent(run.folder.published, b"")
             clear_stage(run, manifest)
             self._point()
             return manifest
+
+    def _publish(self, manifest: Manifest) -> None:
+        try:
+            if manifest.files("rejected"):
+                self._publisher.publish(manifest, "rejected", self._overwrite)
+            self._publisher.publish(manifest, "data", self._overwrite)
+        finally:
+            self._publisher.withdraw_stale_quarantine()
 
     def _current(self) -> Run:
         """Return the run to work on: the first generation of the key that is not spent."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from engine.commit.apart import is_apart
 from engine.commit.layout import Layout, load
 from engine.commit.manifest import SUCCESS, Kind, Manifest, StagedFile
-from engine.errors import MillraceError, OutputRefused
+from engine.errors import LostRace, MillraceError, OutputRefused
 from engine.place.place import Place
 
 ROUNDS = 20
@@ -77,15 +77,25 @@ def same_job(run: str, other: str) -> bool:
     return run.split(".")[0] == other.split(".")[0]
 
 
+class Taken(OutputRefused):
+    """The output holds what another job has committed, or has begun to."""
+
+
 def refuse_if_superseded(layout: Layout, run: str) -> None:
     """Refuse to publish a run when a newer version came meanwhile."""
     newest = layout.versions()[-1]
     if newest != run:
-        raise OutputRefused(
-            "Another job has replaced this output meanwhile; its data was left alone.",
-            where=f"{layout.told}, run {newest}",
-            hint="give the two jobs different outputs",
-        )
+        raise lost_race(f"{layout.told}, run {newest}")
+
+
+def lost_race(where: str) -> LostRace:
+    """Return the error that says that another job was faster."""
+    return LostRace(
+        "LOST_RACE: another job has committed to this output while this one was at work; its rows "
+        "were left alone.",
+        where=where,
+        hint="give the two jobs different outputs",
+    )
 
 
 def refuse_if_lost(layout: Layout, manifest: Manifest, kind: Kind) -> None:
@@ -103,9 +113,9 @@ def lost(layout: Layout, manifest: Manifest) -> MillraceError:
     )
 
 
-def refused(target: str, what: str = "data of another job") -> OutputRefused:
+def refused(target: str, what: str = "data of another job") -> Taken:
     """Return the error that says that the output is taken."""
-    return OutputRefused(
+    return Taken(
         f"The output holds {what}; nothing was touched.",
         where=target,
         hint='choose another output, or set `if_exists`: "overwrite" replaces what millrace wrote',

@@ -81,6 +81,16 @@ def test_every_partition_is_worked_on_once(session: Session) -> None:
     assert all(one.peak > 2**20 for one in done)
 
 
+def test_a_pass_begins_though_a_worker_dies_at_that_moment(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise ValueError("Sample larger than population or is negative")  # Dask's own
+
+    monkeypatch.setattr(session.client, "replicate", failing)
+    assert len(run(session, _rows, 2)) == 40
+
+
 def test_results_can_be_put_in_order_however_they_come(session: Session) -> None:
     done = run(session, _index, None)
     late = [*done[1:], done[0]]

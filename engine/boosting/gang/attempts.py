@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from distributed import Client, Lock
 
+from cluster.resources import pin
 from engine.boosting.events import Fitted, RoundEvent
 from engine.boosting.gang.attempt import Gang
 from engine.boosting.gang.calls import present
@@ -77,13 +78,24 @@ class Attempts:
         if reason:
             rounds = self.orders.goal.learning.rounds
             self.progress(RoundEvent("restart", 0, self.saved.round, rounds, reason=reason))
-        workers, dealt = self._dealt(workers)
-        with _locked(self.client, workers, self.cancel):
-            if not self._restarts:
-                self.saved.begin()
-            orders = self._orders(dealt)
-            self._gang = Gang(self.client, workers, orders, self.saved, self.progress, self.cancel)
-            return self._gang.run()
+        while True:
+            chosen, dealt = self._dealt(workers)
+            with _locked(self.client, chosen, self.cancel):
+                if self._known().issuperset(chosen):
+                    return self._trained(chosen, dealt)
+            # A cluster that scales gave one back while we waited for its lock.
+            workers = self._gathered() if reason else self._all()
+
+    def _trained(self, workers: list[str], dealt: list[Shard]) -> Fitted:
+        if not self._restarts:
+            self.saved.begin()
+        orders = self._orders(dealt)
+        self._gang = Gang(self.client, workers, orders, self.saved, self.progress, self.cancel)
+        return self._gang.run()
+
+    def _known(self) -> set[str]:
+        """Return the addresses of all workers that the scheduler has."""
+        return set(self.client.scheduler_info(n_workers=-1)["workers"])
 
     def _dealt(self, workers: list[str]) -> tuple[list[str], list[Shard]]:
         """Return who trains on what: a rank that is left keeps its rows, which are binned."""
@@ -107,13 +119,13 @@ class Attempts:
         try:
             self.client.wait_for_workers(self.workers, timeout=patience)
         except TimeoutError as error:
-            there = len(self.client.scheduler_info(n_workers=-1)["workers"])
+            there = len(self._known())
             raise RankLost(
                 f"training needs {self.workers} workers, the cluster has {there}",
                 where="cluster.workers",
                 hint="see why workers did not start, or ask for fewer",
             ) from error
-        return sorted(self.client.scheduler_info(n_workers=-1)["workers"])[: self.workers]
+        return sorted(self._known())[: self.workers]
 
     def _gathered(self) -> list[str]:
         """Return the workers that are left, a moment after one was lost.
@@ -162,7 +174,7 @@ def _locked(client: Client, workers: Sequence[str], cancel: Callable[[], bool]) 
     """
     with ExitStack() as stack:
         for worker in sorted(workers):
-            lock = Lock(f"millrace-training-{worker}", client.scheduler, client.loop)
+            lock = Lock(pin(worker), client.scheduler, client.loop)
             while not lock.acquire(timeout="2 s"):
                 if cancel():
                     raise Cancelled("training was cancelled while it waited for its workers")
