@@ -1,25 +1,25 @@
-"""What happens in a run, told to whoever wants to know: the event file, the live view.
+"""What happens in a run, told to whoever wants to know: the run folder, the live view.
 
-Steps call a ``Reporter``. ``EventLog`` is the one that writes ``events.jsonl`` in the run folder,
+Steps call a ``Reporter``. ``EventLog`` is the one that writes them into the run folder,
 ``jobs.show.progress`` has those that show a person how it goes, ``Together`` is several at once.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
+
+from jobs.runs.journal import Journal
 
 NOTHING: Mapping[str, int] = MappingProxyType({})
 
 PROGRESS_SECONDS = 1.0
-"""Progress is written to the event file at most this often."""
+"""Progress is written down at most this often."""
 
 
 class Reporter(Protocol):
@@ -38,7 +38,11 @@ class Reporter(Protocol):
         """
 
     def progress(
-        self, rows_done: int, memory: Mapping[str, int] = NOTHING, quarantined: int = 0
+        self,
+        rows_done: int,
+        memory: Mapping[str, int] = NOTHING,
+        quarantined: int = 0,
+        parts: int = 0,
     ) -> None:
         """Rows have been worked on.
 
@@ -46,6 +50,7 @@ class Reporter(Protocol):
             rows_done: Rows more, since the last call.
             memory: Peak bytes of workers in this step, by worker.
             quarantined: Rows more that were set aside.
+            parts: Partitions more that are finished.
         """
 
     def round(self, round: int, rounds: int, metrics: Mapping[str, float]) -> None:
@@ -76,13 +81,33 @@ class Reporter(Protocol):
         """Something that the user should know, and that does not stop the job."""
 
 
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "step_started": "millrace.step.started",
+        "progress": "millrace.step.progress",
+        "round": "millrace.boosting.round",
+        "step_done": "millrace.step.done",
+        "skipped": "millrace.step.skipped",
+        "warning": "millrace.warning",
+        "driver_started": "millrace.driver.started",
+        "ended": "millrace.run.ended",
+    }
+)
+"""What an event is called in the file, by its name here: a name space and words with dots, as
+OpenTelemetry has it (semantic conventions, "Naming")."""
+
+_SHORT = {told: name for name, told in NAMES.items()}
+_STEP = "millrace.step.name"
+_PREFIX = "millrace."
+
+
 @dataclass(frozen=True)
 class Event:
-    """One line of the event file.
+    """One line of the events.
 
     Args:
         time: When, in UTC.
-        name: Name of the method of ``Reporter``.
+        name: Name of the method of ``Reporter``, or another one of `NAMES`.
         step: The step at work, or an empty text before the first.
         fields: Its arguments.
     """
@@ -92,92 +117,96 @@ class Event:
     step: str
     fields: Mapping[str, Any]
 
+    def encoded(self) -> bytes:
+        """Return a line of JSON, with its end: the log data model of OpenTelemetry."""
+        attributes = {_STEP: self.step} if self.step else {}
+        told = {f"{_PREFIX}{name}": value for name, value in self.fields.items()}
+        line = {
+            "timestamp": self.time.isoformat(),
+            "severity_text": "WARN" if self.name == "warning" else "INFO",
+            "event_name": NAMES[self.name],
+            "attributes": attributes | told,
+        }
+        return (json.dumps(line, default=str) + "\n").encode()
+
+
+def decoded(lines: bytes) -> Iterator[Event]:
+    """Yield the events of some lines; one that a killed process left torn is skipped.
+
+    Args:
+        lines: What a `jobs.runs.journal.Journal` holds.
+    """
+    for line in lines.splitlines():
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue
+        found = dict(values["attributes"])
+        step = found.pop(_STEP, "")
+        fields = {name.removeprefix(_PREFIX): value for name, value in found.items()}
+        when = datetime.fromisoformat(values["timestamp"])
+        yield Event(when, _SHORT.get(values["event_name"], values["event_name"]), step, fields)
+
 
 @dataclass
 class EventLog:
-    """A reporter that appends to an event file. Its progress events hold totals of the step.
+    """A reporter that writes events down. Its progress events hold totals of the step.
 
     Args:
-        path: The file; it is made with the first event.
+        journal: Where to.
     """
 
-    path: Path
+    journal: Journal
     _step: str = field(default="", init=False)
     _total: dict[str, Any] = field(default_factory=dict, init=False)
     _written: float = field(default=float("-inf"), init=False)
 
-    def __post_init__(self) -> None:
-        """End the line that a killed process may have left torn."""
-        if self.path.is_file() and not self.path.read_bytes().endswith(b"\n"):
-            self._write(b"\n")
+    def tell(self, name: str, **fields: Any) -> None:
+        """Write an event down: one of `NAMES`, and what belongs to it."""
+        self.journal.write(Event(datetime.now(UTC), name, self._step, fields).encoded())
 
     def step_started(
         self, name: str, rows: int | None = None, note: str = "", bound: int | None = None
     ) -> None:
         """Write it down."""
         self._step, self._written = name, float("-inf")
-        self._total = {"rows_done": 0, "quarantined": 0, "memory": {}}
-        self._append("step_started", rows=rows, note=note, bound=bound)
+        self._total = {"rows_done": 0, "parts_done": 0, "quarantined": 0, "memory": {}}
+        self.tell("step_started", rows=rows, note=note, bound=bound)
 
     def progress(
-        self, rows_done: int, memory: Mapping[str, int] = NOTHING, quarantined: int = 0
+        self,
+        rows_done: int,
+        memory: Mapping[str, int] = NOTHING,
+        quarantined: int = 0,
+        parts: int = 0,
     ) -> None:
         """Add it up, and write it down unless the last progress is hardly a second old."""
         self._total["rows_done"] += rows_done
+        self._total["parts_done"] += parts
         self._total["quarantined"] += quarantined
         peaks = self._total["memory"]
         peaks.update({worker: max(peak, peaks.get(worker, 0)) for worker, peak in memory.items()})
         now = time.monotonic()
         if now - self._written >= PROGRESS_SECONDS:
             self._written = now
-            self._append("progress", **self._total)
+            self.tell("progress", **self._total)
 
     def round(self, round: int, rounds: int, metrics: Mapping[str, float]) -> None:
         """Write it down."""
-        self._append("round", round=round, rounds=rounds, metrics=dict(metrics))
+        self.tell("round", round=round, rounds=rounds, metrics=dict(metrics))
 
     def step_done(self, result: Mapping[str, Any]) -> None:
         """Write it down, with the totals."""
-        self._append("step_done", result=dict(result), **self._total)
+        self.tell("step_done", result=dict(result), **self._total)
 
     def skipped(self, name: str, why: str) -> None:
         """Write it down."""
         self._step = name
-        self._append("skipped", why=why)
+        self.tell("skipped", why=why)
 
     def warning(self, text: str) -> None:
         """Write it down."""
-        self._append("warning", text=text)
-
-    def _append(self, name: str, **fields: Any) -> None:
-        now = datetime.now(UTC).isoformat()
-        line = {"time": now, "name": name, "step": self._step, "fields": fields}
-        self._write((json.dumps(line, default=str) + "\n").encode())
-
-    def _write(self, data: bytes) -> None:
-        # One write at the end of the file: lines of two processes do not mix.
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            os.write(handle, data)
-        finally:
-            os.close(handle)
-
-
-def read_events(path: Path) -> Iterator[Event]:
-    """Yield the events of a file; a last line that a killed process left torn is skipped.
-
-    Args:
-        path: The event file; none is the same as an empty one.
-    """
-    if not path.is_file():
-        return
-    for line in path.read_bytes().splitlines():
-        try:
-            values = json.loads(line)
-        except ValueError:
-            continue
-        when = datetime.fromisoformat(values["time"])
-        yield Event(when, values["name"], values["step"], values["fields"])
+        self.tell("warning", text=text)
 
 
 @dataclass(frozen=True)
@@ -198,11 +227,15 @@ class Together:
             reporter.step_started(name, rows, note, bound)
 
     def progress(
-        self, rows_done: int, memory: Mapping[str, int] = NOTHING, quarantined: int = 0
+        self,
+        rows_done: int,
+        memory: Mapping[str, int] = NOTHING,
+        quarantined: int = 0,
+        parts: int = 0,
     ) -> None:
         """Tell all."""
         for reporter in self.reporters:
-            reporter.progress(rows_done, memory, quarantined)
+            reporter.progress(rows_done, memory, quarantined, parts)
 
     def round(self, round: int, rounds: int, metrics: Mapping[str, float]) -> None:
         """Tell all."""

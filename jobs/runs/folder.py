@@ -1,37 +1,39 @@
-"""Run folders: everything that is known of a run, in files.
+"""A run folder: everything that is known of a run, in files.
 
-``<store>/<id>/`` holds ``job.json`` (the resolved job), ``plan.json``, ``state/<n>.json``,
-``steps/<name>.json`` (what each finished step returned), ``written/<name>.json`` (which result in
-its output a step writes), ``events.jsonl`` and ``heartbeat``. The folder is the only truth: whoever
-has it can tell how the run stands.
+``<store>/<id>/`` holds ``job.json`` (the resolved job), ``selection.json`` (what of it is wanted),
+``plan.json``, ``state/<n>.json``, ``steps/<name>.json`` (what each finished step returned),
+``written/<name>.json`` (which result in its output a step writes), ``events.jsonl``,
+``lease/heartbeat.json``, ``cancel/`` (the wish to end it), ``result.json`` and ``report.html``.
+The folder is the only truth: whoever has it can tell how the run stands, ask for its end, and go on
+with it.
 """
 
 from __future__ import annotations
 
 import json
-import threading
+import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from engine.errors import SpecError
-from engine.place.durable import make_folder, put_if_absent
+from engine.place.kept import Kept
+from engine.place.local import LocalPlace
+from engine.place.place import Place, each
+from jobs.runs.events import Event, decoded
+from jobs.runs.journal import Journal, journal
 from jobs.runs.state import Entry, State, StateLog
-from jobs.runs.whole import write_whole
-from jobs.spec.problems import nearest
 
-STORE = Path(".millrace/runs")
-"""Where the run folders are, from the current directory."""
-
-LAST = "@last"
-BEAT_SECONDS = 10.0
 SILENT_SECONDS = 60.0
 """A driver on another machine counts as dead after so long without a heartbeat."""
+
+REPORT = "report.html"
+HEARTBEAT = "lease/heartbeat.json"
+
+DRAIN, NOW = "drain", "now"
+"""How a run can be asked to end: after what is under way, or at once."""
 
 
 @dataclass(frozen=True)
@@ -39,159 +41,168 @@ class Run:
     """One run folder.
 
     Args:
-        path: The folder.
+        place: Where the run folders are.
+        id: Name of the run, such as ``20261121-101502-7f3a9c``; its last part is enough to name it.
     """
 
-    path: Path
+    place: Place
+    id: str
 
-    @property
-    def id(self) -> str:
-        """Id of the run, such as ``20261121-7f3a9c``."""
-        return self.path.name
+    def __str__(self) -> str:
+        """Return the path or URL of the folder."""
+        return self.place.told(self.id)
+
+    def file(self, name: str) -> Kept:
+        """Return a file of the folder."""
+        return Kept(self.place, f"{self.id}/{name}")
 
     @property
     def log(self) -> StateLog:
         """The state log."""
-        return StateLog(self.path / "state")
+        return StateLog(self.place, f"{self.id}/state")
 
     @property
-    def events(self) -> Path:
-        """File of the events."""
-        return self.path / "events.jsonl"
+    def events(self) -> Journal:
+        """Where the events are written and read."""
+        return journal(self.place, f"{self.id}/events.jsonl")
+
+    def told(self) -> Iterator[Event]:
+        """Yield what has happened, from the beginning."""
+        yield from decoded(self.events.read()[0])
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file of the folder, such as ``report.html``; None when there is none."""
+        return self.file(name).read()
 
     def job(self) -> dict[str, Any]:
         """Return the resolved job."""
-        return _read(self.path / "job.json")
+        return self._json("job.json") or {}
+
+    def selection(self) -> dict[str, Any]:
+        """Return what of the job is wanted."""
+        return self._json("selection.json") or {}
+
+    def write_selection(self, selection: Mapping[str, Any]) -> None:
+        """Keep what of the job is wanted."""
+        self._write("selection.json", dict(selection))
 
     def plan(self) -> dict[str, Any] | None:
         """Return the plan, or None before it is made."""
-        return _read_if_there(self.path / "plan.json")
+        return self._json("plan.json")
 
     def write_plan(self, plan: Mapping[str, Any]) -> None:
         """Keep the plan; a later one replaces it."""
-        write_whole(self.path / "plan.json", _text(plan))
+        self._write("plan.json", plan)
+
+    def result(self) -> dict[str, Any] | None:
+        """Return what the run came to, or None before it has succeeded."""
+        return self._json("result.json")
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Keep what the run came to."""
+        self._write("result.json", result)
 
     def step(self, name: str) -> dict[str, Any] | None:
         """Return what a step returned, or None when it has not finished."""
-        return _read_if_there(self.path / "steps" / f"{name}.json")
+        return self._json(f"steps/{name}.json")
 
     def steps(self) -> dict[str, dict[str, Any]]:
         """Return what all finished steps returned, in the order in which they finished."""
-        files = sorted((self.path / "steps").glob("*.json"), key=lambda f: f.stat().st_mtime_ns)
-        return {file.stem: _read(file) for file in files}
+        found = sorted(self.place.entries(f"{self.id}/steps"), key=lambda entry: entry.changed)
+        texts = each(self.place, self.place.read, [entry.name for entry in found])
+        names = [entry.name.rpartition("/")[2].removesuffix(".json") for entry in found]
+        return {name: json.loads(text) for name, text in zip(names, texts, strict=True) if text}
 
     def write_step(self, name: str, result: Mapping[str, Any]) -> None:
         """Keep what a step returned; a later result replaces it."""
-        write_whole(self.path / "steps" / f"{name}.json", _text(result))
+        self._write(f"steps/{name}.json", result)
 
     def written(self) -> dict[str, str]:
         """Return the name of the result that each section writes to its output, by section."""
-        files = (self.path / "written").glob("*.json")
-        return {file.stem: str(_read(file)["run"]) for file in files}
+        names = [entry.name for entry in self.place.entries(f"{self.id}/written")]
+        texts = each(self.place, self.place.read, names)
+        return {
+            name.rpartition("/")[2].removesuffix(".json"): str(json.loads(text)["run"])
+            for name, text in zip(names, texts, strict=True)
+            if text
+        }
+
+    def write_written(self, section: str, run: str) -> None:
+        """Keep which result in its output a section writes, for who wants to look at it."""
+        self._write(f"written/{section}.json", {"run": run})
 
     def state(self) -> State:
         """Return the state as it is: LOST when the log says active and the driver is dead."""
-        last = self.log.last()
+        return self.stands(self.log.last())
+
+    def stands(self, last: Entry) -> State:
+        """Return the state, given the newest entry of the log."""
         return State.LOST if last.state.active and not self._alive(last) else last.state
 
     def _alive(self, entry: Entry) -> bool:
         alive = entry.driver.alive()
-        return self._silence() < SILENT_SECONDS if alive is None else alive
+        return self.silence() < SILENT_SECONDS if alive is None else alive
 
-    def _silence(self) -> float:
-        try:
-            return time.time() - (self.path / "heartbeat").stat().st_mtime
-        except FileNotFoundError:
-            return float("inf")
+    def silence(self) -> float:
+        """Return the seconds since the last sign of life, by the clock of where it lies.
 
-    @contextmanager
-    def beating(self, seconds: float = BEAT_SECONDS) -> Iterator[None]:
-        """Renew the heartbeat from a thread while the body runs."""
-        stop = threading.Event()
-        file = self.path / "heartbeat"
-        file.touch()
+        That is a heartbeat, or a new state: the first heartbeat comes a moment after STARTING.
+        """
+        folders = (HEARTBEAT.partition("/")[0], "state")
+        signs = [sign for name in folders for sign in self.place.entries(f"{self.id}/{name}")]
+        return time.time() - max(sign.changed for sign in signs) if signs else float("inf")
 
-        def beat() -> None:
-            while not stop.wait(seconds):
-                file.touch()
+    def epoch(self) -> int:
+        """Return the number of the entry with which the newest driver started; 0 = none did."""
+        starts = [e.number for e in self.log.entries() if e.state == State.STARTING]
+        return starts[-1] if starts else 0
 
-        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    def heartbeat(self) -> dict[str, Any] | None:
+        """Return the last heartbeat: the driver's epoch, and how many there were."""
+        return self._json(HEARTBEAT)
 
+    def beat(self, epoch: int, beats: int) -> None:
+        """Renew the lease.
 
-def create_run(store: Path, job: Mapping[str, Any]) -> Run:
-    """Make a new run folder, PENDING.
+        Args:
+            epoch: Number of the entry with which the driver started.
+            beats: How many heartbeats it has sent.
+        """
+        self._write(HEARTBEAT, {"epoch": epoch, "beats": beats, "time": time.time()})
 
-    Args:
-        store: Folder of the run folders; made when it is not there.
-        job: The resolved job, as JSON values.
-    """
-    make_folder(store)
-    run = Run(_fresh(store))
-    for name in ("state", "steps"):
-        (run.path / name).mkdir()
-    put_if_absent(run.path / "job.json", _text(job))
-    run.log.begin()
-    return run
+    def ask_to_end(self, epoch: int, how: str) -> bool:
+        """Ask a driver to end the run.
 
+        Args:
+            epoch: Number of the entry with which it started; a later driver does not hear it.
+            how: ``drain`` or ``now``.
 
-def _fresh(store: Path) -> Path:
-    day = datetime.now(UTC).strftime("%Y%m%d")
-    while True:
-        path = store / f"{day}-{uuid.uuid4().hex[:6]}"
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        return path
+        Returns:
+            Whether this is the first time that it is asked so.
+        """
+        return self.place.put_if_absent(f"{self.id}/cancel/{epoch}-{how}", b"")
 
+    def asked_to_end(self, epoch: int) -> str | None:
+        """Return how a driver is asked to end: ``drain``, ``now`` or not at all."""
+        names = {entry.name for entry in self.place.entries(f"{self.id}/cancel")}
+        return next((h for h in (NOW, DRAIN) if f"{self.id}/cancel/{epoch}-{h}" in names), None)
 
-def list_runs(store: Path) -> list[Run]:
-    """Return the runs of a store, the oldest first; unfinished beginnings are left out."""
-    folders = store.iterdir() if store.is_dir() else ()
-    found = [Run(path) for path in folders if (path / "state" / "0.json").is_file()]
-    return sorted(found, key=lambda run: (run.log.entries()[0].time, run.id))
+    def remove(self) -> None:
+        """Delete the folder and all that is in it; the outputs of the run lie elsewhere."""
+        if isinstance(self.place, LocalPlace):
+            aside = self.place.temp / f"{self.id}-{uuid.uuid4().hex}"
+            os.replace(self.place.path(self.id), aside)  # at once: half a run is none
+            shutil.rmtree(aside)
+            return
+        # The state last: until then it is still a run, and can be removed again.
+        names = [entry.name for entry in self.place.entries(self.id)]
+        log = f"{self.id}/state/"
+        for name in sorted(names, key=lambda name: name.startswith(log)):
+            self.place.remove(name)
 
+    def _json(self, name: str) -> dict[str, Any] | None:
+        text = self.read(name)
+        return None if text is None else json.loads(text)
 
-def find_run(store: Path, name: str) -> Run:
-    """Return the run with an id that starts so, or the newest for ``@last``.
-
-    Args:
-        store: Folder of the run folders.
-        name: An id, the beginning of one, or ``@last``.
-
-    Raises:
-        SpecError: There is none, or more than one.
-    """
-    runs = list_runs(store)
-    if not runs:
-        hint = "`millrace run JOB` starts one; `--store` looks elsewhere"
-        raise SpecError("there are no runs", where=str(store), hint=hint)
-    if name == LAST:
-        return runs[-1]
-    found = [run for run in runs if run.id.startswith(name)]
-    if len(found) > 1:
-        ids = ", ".join(run.id for run in found)
-        raise SpecError(f"{name!r} is the beginning of several runs", where=ids, hint="say more")
-    if not found:
-        what = f"there is no run {name!r}{nearest(name, [run.id for run in runs])}"
-        raise SpecError(what, where=str(store), hint="`millrace list` shows them all")
-    return found[0]
-
-
-def _text(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(values, indent=2, default=str).encode()
-
-
-def _read(file: Path) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return values
-
-
-def _read_if_there(file: Path) -> dict[str, Any] | None:
-    return _read(file) if file.is_file() else None
+    def _write(self, name: str, values: Mapping[str, Any]) -> None:
+        self.file(name).replace(json.dumps(values, indent=2, default=str).encode())

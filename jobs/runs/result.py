@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from engine.storage.places import in_store
 
 
 @dataclass
@@ -13,7 +16,7 @@ class Result:
 
     Attributes:
         run: Id of the run.
-        folder: The run folder.
+        folder: The run folder, a path or URL.
         report: The HTML page.
         profile: The ``profile.json``, when the job profiles; its page lies beside it.
         skipped: Sections that had nothing to do.
@@ -34,9 +37,9 @@ class Result:
     """
 
     run: str
-    folder: Path
-    report: Path
-    profile: Path | None = None
+    folder: str
+    report: str
+    profile: str | None = None
     skipped: list[str] = field(default_factory=list)
     sorted: Path | str | None = None
     sorted_rows: dict[str, Any] = field(default_factory=dict)
@@ -55,3 +58,12 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
         return {k: str(v) if isinstance(v, Path) else v for k, v in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Result:
+        """Read back what ``to_dict`` returned; what is no URL becomes a path again."""
+        told = dict(values)
+        for name in ("sorted", "prepared", "model", "predictions"):
+            if told.get(name) is not None and not in_store(told[name]):
+                told[name] = Path(told[name])
+        return cls(**told)

@@ -2,23 +2,22 @@
 
 ``state/0.json``, ``state/1.json``, … are created by put-if-absent. Two drivers that both want to go
 on from entry n both want to create n + 1: one of them gets it and the other is told so. That is
-compare-and-set on any file system, without a lock that a dead process could keep.
+compare-and-set on any file system and object store, without a lock that a dead process could keep.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
+from cluster.processes import ProcessName
 from engine.errors import MillraceError
-from engine.place.durable import put_if_absent
-from jobs.runs.driver import Driver
+from engine.place.place import Place, each
 
 _NUMBERED = re.compile(r"(\d+)\.json")
 
@@ -54,7 +53,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     # Resuming is the same code as running.
     State.FAILED: frozenset({State.STARTING}),
     State.CANCELLED: frozenset({State.STARTING}),
-    State.LOST: frozenset({State.STARTING}),
+    State.LOST: frozenset({State.STARTING, State.CANCELLED}),
     State.COMMIT_UNKNOWN: frozenset({State.STARTING}),
 }
 """The states that may follow each state."""
@@ -74,13 +73,15 @@ class Entry:
         time: When, in UTC.
         driver: The process that wrote it.
         message: Why, when that is worth saying.
+        code: Exit code of the command, of a state that ends a run.
     """
 
     number: int
     state: State
     time: datetime
-    driver: Driver
+    driver: ProcessName
     message: str = ""
+    code: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -93,27 +94,27 @@ class Entry:
             number=values["number"],
             state=State(values["state"]),
             time=datetime.fromisoformat(values["time"]),
-            driver=Driver(**values["driver"]),
+            driver=ProcessName(**values["driver"]),
             message=values["message"],
+            code=values.get("code"),
         )
 
 
 @dataclass(frozen=True)
 class StateLog:
-    """The entries in one folder.
+    """The entries of one run.
 
     Args:
-        folder: Where the numbered files are; it exists.
+        place: Where the run folders are.
+        folder: Name of the folder with the numbered files.
     """
 
-    folder: Path
+    place: Place
+    folder: str
 
     def entries(self) -> list[Entry]:
         """Return all entries in order."""
-        matches = (_NUMBERED.fullmatch(file.name) for file in self.folder.iterdir())
-        numbers = sorted(int(match[1]) for match in matches if match)
-        texts = ((self.folder / f"{number}.json").read_text() for number in numbers)
-        return [Entry.from_dict(json.loads(text)) for text in texts]
+        return self._read(self._numbers())
 
     def last(self) -> Entry:
         """Return the newest entry.
@@ -121,10 +122,22 @@ class StateLog:
         Raises:
             StateConflict: There is none: the run was not created to its end.
         """
-        entries = self.entries()
+        entries = self._read(self._numbers()[-1:])
         if not entries:
-            raise StateConflict("the run has no state", where=str(self.folder))
+            where = self.place.told(self.folder)
+            raise StateConflict("the run has no state", where=where)
         return entries[-1]
+
+    def first(self) -> Entry:
+        """Return the oldest entry: when the run was created.
+
+        Raises:
+            StateConflict: There is none.
+        """
+        entries = self._read([0])
+        if not entries:
+            raise StateConflict("the run has no state", where=self.place.told(self.folder))
+        return entries[0]
 
     def begin(self) -> Entry:
         """Write entry 0: PENDING.
@@ -134,28 +147,44 @@ class StateLog:
         """
         return self._put(0, State.PENDING, "")
 
-    def advance(self, seen: Entry, state: State, message: str = "") -> Entry:
+    def advance(
+        self, seen: Entry, state: State, message: str = "", code: int | None = None
+    ) -> Entry:
         """Move the run on from the entry that the caller has seen.
 
         Args:
             seen: The newest entry that the caller knows.
             state: The state to move to.
             message: Why, when that is worth saying.
+            code: Exit code of the command, of a state that ends a run.
 
         Raises:
             StateConflict: The log has a newer entry, or the state may not follow.
         """
         if state not in TRANSITIONS[seen.state]:
             raise StateConflict(f"a run that is {seen.state} cannot become {state}")
-        return self._put(seen.number + 1, state, message)
+        return self._put(seen.number + 1, state, message, code)
 
-    def _put(self, number: int, state: State, message: str) -> Entry:
-        entry = Entry(number, state, datetime.now(UTC), Driver.here(), message)
-        file = self.folder / f"{number}.json"
-        if not put_if_absent(file, json.dumps(entry.to_dict()).encode()):
+    def _numbers(self) -> list[int]:
+        names = (entry.name.rpartition("/")[2] for entry in self.place.entries(self.folder))
+        matches = map(_NUMBERED.fullmatch, names)
+        return sorted(int(match[1]) for match in matches if match)
+
+    def _read(self, numbers: Sequence[int]) -> list[Entry]:
+        texts = each(self.place, self.place.read, list(map(self._name, numbers)))
+        return [Entry.from_dict(json.loads(text)) for text in texts if text is not None]
+
+    def _name(self, number: int) -> str:
+        return f"{self.folder}/{number}.json"
+
+    def _put(self, number: int, state: State, message: str, code: int | None = None) -> Entry:
+        entry = Entry(number, state, datetime.now(UTC), ProcessName.here(), message, code)
+        name, content = self._name(number), json.dumps(entry.to_dict()).encode()
+        # A store may lose the answer and refuse our own second request: so it is read back.
+        if not self.place.put_if_absent(name, content) and self.place.read(name) != content:
             raise StateConflict(
                 "another process has moved this run on",
-                where=str(file),
+                where=self.place.told(name),
                 hint="`millrace status` shows who works on it",
             )
         return entry

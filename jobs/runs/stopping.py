@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import Cancelled
@@ -30,13 +30,30 @@ class Stop:
 
     Attributes:
         asked: The wish was uttered.
+        why: Who uttered it, where it was not a signal.
     """
 
     asked: bool = False
+    why: str = ""
+    _listening: bool = field(default=False, init=False)
+    _at_once: bool = field(default=False, init=False)
 
     def __call__(self) -> bool:
         """Return whether the wish was uttered."""
         return self.asked
+
+    def ask(self, why: str, *, now: bool = False) -> None:
+        """Utter the wish from another thread.
+
+        Args:
+            why: Who wants it, such as "by `millrace cancel`".
+            now: Do not wait for what is under way.
+        """
+        if not self.asked:
+            self.asked, self.why = True, why
+        if now and self._listening and not self._at_once:
+            self._at_once = True
+            os.kill(os.getpid(), signal.SIGINT)  # ends what the main thread waits for
 
     def hear(self, number: int, _: object) -> None:
         """Handle a signal.
@@ -54,9 +71,11 @@ class Stop:
     def listening(self) -> Iterator[None]:
         """Take the signals while the body runs; only in the main thread."""
         before = {number: signal.signal(number, self.hear) for number in SIGNALS}
+        self._listening = True
         try:
             yield
         finally:
+            self._listening = False
             logging.disable(logging.NOTSET)
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -79,7 +98,11 @@ class Stopping:
         self._look(f"before the step {name}")
 
     def progress(
-        self, rows_done: int, memory: Mapping[str, int] = NOTHING, quarantined: int = 0
+        self,
+        rows_done: int,
+        memory: Mapping[str, int] = NOTHING,
+        quarantined: int = 0,
+        parts: int = 0,
     ) -> None:
         """End between two partitions."""
         self._look("between two partitions")
@@ -98,4 +121,8 @@ class Stopping:
 
     def _look(self, where: str) -> None:
         if self.stop.asked:
-            raise Cancelled(f"the run was cancelled {where}", hint="run the job again to go on")
+            by = f" ({self.stop.why})" if self.stop.why else ""
+            raise Cancelled(
+                f"the run was cancelled {where}{by}",
+                hint="`millrace resume` goes on with it",
+            )

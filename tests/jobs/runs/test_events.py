@@ -11,25 +11,35 @@ from pathlib import Path
 
 import pytest
 
-from jobs.runs.events import EventLog, Reporter, Together, read_events
+from engine.place.local import LocalPlace
+from jobs.runs.events import Event, EventLog, Reporter, Together, decoded
+from jobs.runs.journal import Journal, journal
 from jobs.show.progress import PlainView, StepLine, View, watching
 from jobs.show.units import count, duration, size
+
+
+def log_in(folder: Path, name: str = "events.jsonl") -> Journal:
+    return journal(LocalPlace(folder, folder), name)
+
+
+def read_events(found: Journal) -> list[Event]:
+    return list(decoded(found.read()[0]))
 
 
 def tell(reporter: Reporter) -> None:
     reporter.skipped("prepare", "nothing has changed")
     reporter.step_started("train", 2000, "two passes", bound=2**30)
-    reporter.progress(500, {"a": 100 * 2**20})
-    reporter.progress(700, {"a": 50 * 2**20, "b": 200 * 2**20}, quarantined=3)
+    reporter.progress(500, {"a": 100 * 2**20}, parts=1)
+    reporter.progress(700, {"a": 50 * 2**20, "b": 200 * 2**20}, quarantined=3, parts=2)
     reporter.round(1, 10, {"auc": 0.75})
     reporter.warning("mind [this]")
     reporter.step_done({"summary": "10 rounds", "rows": 1200})
 
 
 def test_events_read_back(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.jsonl")
+    log = EventLog(log_in(tmp_path))
     tell(log)
-    events = list(read_events(log.path))
+    events = list(read_events(log.journal))
     assert [(e.name, e.step) for e in events] == [
         ("skipped", "prepare"),
         ("step_started", "train"),
@@ -38,42 +48,48 @@ def test_events_read_back(tmp_path: Path) -> None:
         ("warning", "train"),
         ("step_done", "train"),
     ]
-    assert events[2].fields == {"rows_done": 500, "quarantined": 0, "memory": {"a": 100 * 2**20}}
+    assert events[2].fields == {
+        "rows_done": 500,
+        "parts_done": 1,
+        "quarantined": 0,
+        "memory": {"a": 100 * 2**20},
+    }
     assert events[3].fields == {"round": 1, "rounds": 10, "metrics": {"auc": 0.75}}
     assert events[-1].fields["rows_done"] == 1200
+    assert events[-1].fields["parts_done"] == 3
     assert events[-1].fields["quarantined"] == 3
     assert events[-1].fields["memory"] == {"a": 100 * 2**20, "b": 200 * 2**20}
     assert events[0].time <= events[-1].time
 
 
 def test_progress_is_written_now_and_then(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.jsonl")
+    log = EventLog(log_in(tmp_path))
     log.step_started("score")
     for _ in range(1000):
         log.progress(1)
     log.step_done({})
-    events = list(read_events(log.path))
+    events = list(read_events(log.journal))
     assert 1 <= sum(e.name == "progress" for e in events) <= 3
     assert events[-1].fields["rows_done"] == 1000
 
 
 def test_a_torn_line_costs_no_other(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    EventLog(path).warning("one")
+    EventLog(log_in(tmp_path)).warning("one")
     path.write_bytes(path.read_bytes() + b'{"time": "20')
-    assert len(list(read_events(path))) == 1
-    EventLog(path).warning("two")
-    assert [e.fields["text"] for e in read_events(path)] == ["one", "two"]
+    assert len(list(read_events(log_in(tmp_path)))) == 1
+    EventLog(log_in(tmp_path)).warning("two")
+    assert [e.fields["text"] for e in read_events(log_in(tmp_path))] == ["one", "two"]
 
 
 def test_no_events(tmp_path: Path) -> None:
-    assert list(read_events(tmp_path / "none")) == []
+    assert list(read_events(log_in(tmp_path, "none"))) == []
 
 
 def test_together(tmp_path: Path) -> None:
-    logs = [EventLog(tmp_path / name) for name in "ab"]
+    logs = [EventLog(log_in(tmp_path, name)) for name in "ab"]
     tell(Together(logs))
-    both = [[(e.name, e.step, e.fields) for e in read_events(log.path)] for log in logs]
+    both = [[(e.name, e.step, e.fields) for e in read_events(log.journal)] for log in logs]
     assert both[0] == both[1] and len(both[0]) == 6
 
 

@@ -15,17 +15,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.processes import ProcessName
 from engine.errors import SpecError
-from jobs.runs.driver import Driver
-from jobs.runs.folder import SILENT_SECONDS, Run, create_run, find_run, list_runs
+from engine.place.local import LocalPlace
+from jobs.runs.folder import HEARTBEAT, SILENT_SECONDS, Run
 from jobs.runs.state import TRANSITIONS, Entry, State, StateConflict, StateLog
+from jobs.runs.store import Store
 
 ROOT = Path(__file__).parents[3]
 
 
+def folder(run: Run) -> Path:
+    return Path(str(run))
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return create_run(tmp_path / "a" / "store", {"name": "x"})
+    return Store.at(tmp_path / "a" / "store").create({"name": "x"})
 
 
 def test_a_new_run_is_pending(run: Run) -> None:
@@ -40,7 +46,7 @@ def test_a_run_goes_on(run: Run) -> None:
         entry = run.log.advance(entry, state)
         assert run.state() == state
     assert [e.number for e in run.log.entries()] == [0, 1, 2, 3, 4]
-    assert all(e.driver == Driver.here() for e in run.log.entries())
+    assert all(e.driver == ProcessName.here() for e in run.log.entries())
 
 
 def test_what_may_not_follow(run: Run) -> None:
@@ -75,14 +81,15 @@ def test_of_many_drivers_one_goes_on(run: Run) -> None:
 
 def test_of_two_processes_one_goes_on(run: Run) -> None:
     code = (
-        "import sys; from pathlib import Path; from jobs.runs.state import *\n"
-        "log = StateLog(Path(sys.argv[1])); seen = log.last(); print(flush=True); input()\n"
+        "import sys; from jobs.runs.store import *; from jobs.runs.state import *\n"
+        "log = Store.at(sys.argv[1]).find('@last').log\n"
+        "seen = log.last(); print(flush=True); input()\n"
         "try: log.advance(seen, State.STARTING); print('won')\n"
         "except StateConflict: print('lost')\n"
     )
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(run.log.folder)],
+            [sys.executable, "-c", code, str(folder(run).parent)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -101,35 +108,35 @@ def test_of_two_processes_one_goes_on(run: Run) -> None:
 def test_entries_read_back(state: State, message: str, number: int) -> None:
     from datetime import UTC, datetime
 
-    entry = Entry(number, state, datetime.now(UTC), Driver.here(), message)
+    entry = Entry(number, state, datetime.now(UTC), ProcessName.here(), message)
     assert Entry.from_dict(entry.to_dict()) == entry
 
 
-def _started_by(run: Run, driver: Driver) -> None:
+def _started_by(run: Run, driver: ProcessName) -> None:
     """Write entry 1 as that driver would have."""
     import json
 
     entry = run.log.advance(run.log.last(), State.STARTING)
-    file = run.log.folder / "1.json"
+    file = folder(run) / "state/1.json"
     file.write_text(json.dumps(replace(entry, driver=driver).to_dict()))
 
 
 def test_a_dead_driver_is_lost(run: Run) -> None:
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     child.wait()
-    _started_by(run, replace(Driver.here(), pid=child.pid))
+    _started_by(run, replace(ProcessName.here(), pid=child.pid))
     assert run.state() == State.LOST
     assert run.log.last().state == State.STARTING, "looking does not write"
 
 
 def test_a_killed_driver_is_lost(run: Run) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from jobs.runs.state import *\n"
-        "log = StateLog(Path(sys.argv[1])); log.advance(log.last(), State.STARTING)\n"
+        "import sys, time; from jobs.runs.store import *; from jobs.runs.state import *\n"
+        "log = Store.at(sys.argv[1]).find('@last').log; log.advance(log.last(), State.STARTING)\n"
         "print('started', flush=True); time.sleep(60)"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(run.log.folder)],
+        [sys.executable, "-c", code, str(folder(run).parent)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -154,35 +161,25 @@ def test_a_killed_driver_is_lost(run: Run) -> None:
 def test_another_process_with_its_number_is_not_the_driver(
     run: Run, other: dict[str, object]
 ) -> None:
-    _started_by(run, replace(Driver.here(), **other))  # type: ignore[arg-type]
+    _started_by(run, replace(ProcessName.here(), **other))  # type: ignore[arg-type]
     assert run.state() == State.LOST
 
 
 def test_a_driver_elsewhere_is_known_by_its_heartbeat(run: Run) -> None:
-    _started_by(run, replace(Driver.here(), host=socket.gethostname() + "-other"))
-    assert run.state() == State.LOST, "it never had a heartbeat"
-    with run.beating():
-        assert run.state() == State.STARTING
+    _started_by(run, replace(ProcessName.here(), host=socket.gethostname() + "-other"))
+    assert run.state() == State.STARTING, "its first heartbeat comes a moment later"
     old = time.time() - SILENT_SECONDS - 1
-    os.utime(run.path / "heartbeat", (old, old))
+    for entry in (folder(run) / "state").iterdir():
+        os.utime(entry, (old, old))
+    assert run.state() == State.LOST
+    run.beat(1, 1)
+    assert run.state() == State.STARTING
+    os.utime(folder(run) / HEARTBEAT, (old, old))
     assert run.state() == State.LOST
 
 
-def test_the_heart_beats(run: Run) -> None:
-    file = run.path / "heartbeat"
-    with run.beating(seconds=0.01):
-        os.utime(file, (0, 0))
-        deadline = time.monotonic() + 30
-        while file.stat().st_mtime == 0 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert file.stat().st_mtime > 0
-    os.utime(file, (0, 0))
-    time.sleep(0.05)
-    assert file.stat().st_mtime == 0, "it stops with the body"
-
-
 def test_a_lost_run_can_be_resumed(run: Run) -> None:
-    _started_by(run, replace(Driver.here(), boot="an earlier one"))
+    _started_by(run, replace(ProcessName.here(), boot="an earlier one"))
     lost = run.log.advance(run.log.last(), State.LOST)
     run.log.advance(lost, State.STARTING)
     assert run.state() == State.STARTING
@@ -196,34 +193,34 @@ def test_plan_and_steps_are_kept(run: Run) -> None:
     assert run.plan() == {"peak": 2}
     assert run.step("train") == {"rows": 3} and run.step("prepare") is None
     assert list(run.steps()) == ["train", "score"]
-    assert {p.name for p in (run.path / "steps").iterdir()} == {"train.json", "score.json"}
+    assert {p.name for p in (folder(run) / "steps").iterdir()} == {"train.json", "score.json"}
 
 
 def test_runs_are_found(tmp_path: Path) -> None:
-    first, second = (create_run(tmp_path, {"name": str(i)}) for i in range(2))
+    first, second = (Store.at(tmp_path).create({"name": str(i)}) for i in range(2))
     (tmp_path / "20200101-000000").mkdir()  # killed while it was made
-    assert list_runs(tmp_path) == [first, second]
-    assert find_run(tmp_path, "@last") == second
-    assert find_run(tmp_path, first.id) == first
-    assert find_run(tmp_path, first.id[:-1]).id == first.id
+    assert Store.at(tmp_path).runs() == [first, second]
+    assert Store.at(tmp_path).find("@last") == second
+    assert Store.at(tmp_path).find(first.id) == first
+    assert Store.at(tmp_path).find(first.id[:-1]).id == first.id
 
 
 def test_runs_that_are_not_found(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="no runs"):
-        find_run(tmp_path / "none", "@last")
-    first, second = (create_run(tmp_path, {}) for _ in range(2))
+        Store.at(tmp_path / "none").find("@last")
+    first, second = (Store.at(tmp_path).create({}) for _ in range(2))
     with pytest.raises(SpecError, match="several runs") as caught:
-        find_run(tmp_path, first.id[:9])
+        Store.at(tmp_path).find(first.id[:9])
     assert second.id in str(caught.value)
     with pytest.raises(SpecError, match="no run 'x'"):
-        find_run(tmp_path, "x")
+        Store.at(tmp_path).find("x")
 
 
 def test_ids_differ(tmp_path: Path) -> None:
-    ids = [create_run(tmp_path, {}).id for _ in range(20)]
+    ids = [Store.at(tmp_path).create({}).id for _ in range(20)]
     assert len(set(ids)) == 20
 
 
 def test_a_log_without_entries(tmp_path: Path) -> None:
     with pytest.raises(StateConflict, match="no state"):
-        StateLog(tmp_path).last()
+        StateLog(LocalPlace(tmp_path, tmp_path), "x").last()

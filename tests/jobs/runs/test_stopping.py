@@ -37,7 +37,7 @@ def test_a_run_ends_before_a_step_and_between_partitions() -> None:
     with pytest.raises(Cancelled, match="between two partitions") as caught:
         heard.progress(5)
     message, code = failure(caught.value)
-    assert code == 130 and message.startswith("the run was cancelled") and "again" in message
+    assert code == 130 and message.startswith("the run was cancelled") and "resume" in message
 
 
 def test_what_is_done_is_told_and_written() -> None:
