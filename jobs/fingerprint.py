@@ -7,7 +7,7 @@ import json
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from jobs.spec.job import Job
+from jobs.spec.job import JobSpec
 from jobs.work.preparing import Preparation
 from jobs.work.profiling import Profiling
 from jobs.work.scoring import Scoring
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def training_digest(job: Job, training: Training) -> str:
+def training_digest(job: JobSpec, training: Training) -> str:
     """Return the digest of data, features, training section and versions.
 
     Where the model is stored, the size of the cluster and how the work is done are left out: they
@@ -57,7 +57,7 @@ def _base(training: Training) -> str | None:
     return training.base.bundle.digest
 
 
-def checkpoint_digest(job: Job, training: Training) -> str:
+def checkpoint_digest(job: JobSpec, training: Training) -> str:
     """Return the digest of what a model that is not finished belongs to."""
     base = training.base.bundle.digest if training.base else None
     return digest([training_digest(job, training), base])
@@ -99,7 +99,7 @@ def sorting_spec(work: Sorting) -> dict[str, Any]:
     }
 
 
-def preparation_spec(job: Job, work: Preparation) -> dict[str, Any]:
+def preparation_spec(job: JobSpec, work: Preparation) -> dict[str, Any]:
     """Return what prepared rows depend on; plain JSON, equal for equal results."""
     spec = work.spec.to_dict()
     for name in ("output", "pipeline", "if_exists", "database"):

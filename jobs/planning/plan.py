@@ -12,7 +12,7 @@ from cluster.session import offered
 from engine.plan import SMALLEST_BYTES, Partition, Plan, StepPlan
 from jobs.planning import projection
 from jobs.planning.training import train
-from jobs.spec.job import Job
+from jobs.spec.job import JobSpec
 from jobs.work.preparing import Preparation, open_preparation
 from jobs.work.profiling import Profiling, open_profiling
 from jobs.work.scoring import Scoring, open_scoring
@@ -47,7 +47,7 @@ class Planned:
         subsets: In how many turns the training rows are learned from; 1 = all at once.
     """
 
-    job: Job
+    job: JobSpec
     resources: Resources
     profiling: Profiling | None
     sorting: Sorting | None
@@ -74,7 +74,7 @@ class Planned:
         }
 
 
-def plan_job(job: Job) -> Planned:
+def plan_job(job: JobSpec) -> Planned:
     """Open all data, cut partitions and project the memory of every step.
 
     The plan may be over the limit; ``plan.check()`` refuses it then.

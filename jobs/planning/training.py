@@ -12,7 +12,7 @@ from engine.boosting.params.given import checked
 from engine.memory import Boosting
 from engine.plan import Partition, StepPlan
 from jobs.planning.reading import fitting_step, shape_of
-from jobs.spec.job import Job
+from jobs.spec.job import JobSpec
 from jobs.work.scorer import CLASSES
 from jobs.work.training import Training
 
@@ -20,7 +20,7 @@ GB = 1e9
 
 
 def train(
-    job: Job,
+    job: JobSpec,
     training: Training,
     parts: Sequence[Partition],
     resources: Resources,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine.errors import SpecError
-from jobs.spec.job import DataSpec, Job, ProfileSpec
+from jobs.spec.job import DataSpec, JobSpec, ProfileSpec
 from jobs.spec.jobfile import JobFileError, load_job
 from jobs.spec.problems import nearest
 from jobs.starter import name_of
@@ -16,7 +16,7 @@ from jobs.starter import name_of
 
 def profile_job(
     source: str, data: str | None, target: str | None, output: Path | None, contract: bool
-) -> Job:
+) -> JobSpec:
     """Return a job that only profiles.
 
     Args:
@@ -36,7 +36,7 @@ def profile_job(
         path = source if "://" in source else os.path.abspath(source)
         name = name_of(path)
         given = ProfileSpec(data=name)
-        job = Job(name="profile", data={name: DataSpec(path=path)}, profile=given)
+        job = JobSpec(name="profile", data={name: DataSpec(path=path)}, profile=given)
     changes = {
         "target": target or given.target,
         "output": str(output.absolute()) if output else given.output,
@@ -47,7 +47,7 @@ def profile_job(
     return job.model_copy(update={**left_out, "profile": section})
 
 
-def _load(source: str, data: str | None) -> Job:
+def _load(source: str, data: str | None) -> JobSpec:
     """Read a job file, also one that has nothing to do yet but to name data."""
     try:
         return load_job(source)
@@ -65,7 +65,7 @@ def _named(source: str) -> str:
     return str(names[0])
 
 
-def _section(job: Job, data: str | None, source: str) -> ProfileSpec:
+def _section(job: JobSpec, data: str | None, source: str) -> ProfileSpec:
     """Return the section for some data of a job file, with target and split of its training."""
     name = data or (job.profile.data if job.profile else None) or _only(job, source)
     if name not in job.data:
@@ -79,7 +79,7 @@ def _section(job: Job, data: str | None, source: str) -> ProfileSpec:
     return given.model_copy(update=changes)
 
 
-def _only(job: Job, source: str) -> str:
+def _only(job: JobSpec, source: str) -> str:
     if len(job.data) > 1:
         raise _several(job.data, source)
     return next(iter(job.data))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.canonical import canonical
+from engine.place.kept import Kept
 from engine.profile.features import DECIDES_AUC, DECIDES_SHARE
 from jobs.profile.figures import (
     MEASURES,
@@ -27,7 +27,6 @@ from jobs.profile.figures import (
 )
 from jobs.report.template import templates
 from jobs.report.write import ROWS_SHOWN, Tile, count, share, size, whole
-from jobs.runs.whole import write_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -57,37 +56,24 @@ class Card:
     chart: Chart | None
 
 
-def write_profile(folder: Path, profile: Profile) -> tuple[Path, Path]:
+def write_profile(folder: Kept, profile: Profile) -> Kept:
     """Write ``profile.json`` and ``profile.html``; each is the old one or the new one, never half.
 
     Args:
-        folder: The folder; it must exist.
+        folder: The folder; made when it is not there.
         profile: The profile: JSON values.
 
     Returns:
-        The two paths.
+        The JSON file.
 
     Raises:
         OSError: A file cannot be written.
         ValueError: A number in it is NaN or infinite.
     """
-    data, page = (folder / name for name in FILES)
-    write_whole(data, canonical(profile) + b"\n")
-    write_profile_page(page, profile)
-    return data, page
-
-
-def write_profile_page(path: Path, profile: Profile) -> None:
-    """Write the page; a reader sees the old file or the new one, never half of it.
-
-    Args:
-        path: The HTML file; its folder must exist.
-        profile: The profile. All text in it is treated as untrusted and is escaped.
-
-    Raises:
-        OSError: When the file cannot be written.
-    """
-    write_whole(path, render_profile(profile).encode())
+    data, page = map(folder.below, FILES)
+    data.replace(canonical(profile) + b"\n")
+    page.replace(render_profile(profile).encode())
+    return data
 
 
 def render_profile(profile: Profile) -> str:

@@ -35,7 +35,7 @@ from jobs.spec.data import (
 )
 from jobs.spec.features import FeaturesSpec
 from jobs.spec.foreign import FunctionSpec, MemberSpec, OnnxSpec, SkopsSpec
-from jobs.spec.job import Job
+from jobs.spec.job import JobSpec
 from jobs.spec.predicting import IntervalSpec
 from jobs.spec.prepare import PrepareSpec
 from jobs.spec.profile import ProfileSpec
@@ -66,7 +66,7 @@ def _kinds(model: type[Cluster]) -> str:
 
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("The file", Job),
+    ("The file", JobSpec),
     *((f"`[cluster]` of kind {_kinds(model)}", model) for model in KINDS),
     ("`[data.<name>]`", DataSpec),
     ("`[data.<name>.csv]`", CsvOptions),

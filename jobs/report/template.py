@@ -8,12 +8,16 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def templates() -> Environment:
-    """Return the environment of `jobs/report/templates`; filters are the page's own."""
+def templates(package: str = "jobs.report") -> Environment:
+    """Return the environment of a package's folder `templates`; filters are the page's own.
+
+    Args:
+        package: Name of the package.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader("jobs.report"),
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

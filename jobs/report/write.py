@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from engine.metrics import HIGHER_IS_BETTER, base_name
 from jobs.report.metric_names import COUNTS, in_order, title
@@ -19,7 +18,6 @@ from jobs.report.outcome import (
     StepMemory,
 )
 from jobs.report.template import templates
-from jobs.runs.whole import write_whole
 
 __all__ = [
     "ClassCounts",
@@ -30,7 +28,6 @@ __all__ = [
     "SliceScore",
     "StepMemory",
     "render",
-    "write_report",
 ]
 
 BASELINES: Mapping[str, str] = {
@@ -51,19 +48,6 @@ class Tile:
     label: str
     figure: str
     note: str
-
-
-def write_report(path: Path, report: Report) -> None:
-    """Write the page; a reader sees the old file or the new one, never half of it.
-
-    Args:
-        path: The HTML file; its folder must exist.
-        report: What to show. All text in it is treated as untrusted and is escaped.
-
-    Raises:
-        OSError: When the file cannot be written.
-    """
-    write_whole(path, render(report).encode())
 
 
 def render(report: Report) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from cluster.resources import Resources
 from cluster.spec import ClusterSpec
@@ -13,6 +12,7 @@ from engine.classes import weights_by_class
 from engine.errors import SpecError
 from engine.fitting import Prepared
 from engine.metrics.measure import Measure
+from engine.place.kept import Kept
 from engine.preparing import MatrixSource
 from jobs.runs.events import Reporter
 from jobs.spec.constraints import interactions, monotone
@@ -86,7 +86,7 @@ def learning(training: Training, prepared: Prepared, subsets: int) -> Learning:
 
 
 def conduct(
-    spec: TrainSpec, cluster: ClusterSpec, resources: Resources, checkpoint: Path
+    spec: TrainSpec, cluster: ClusterSpec, resources: Resources, checkpoint: Kept
 ) -> Conduct:
     """Return how the work is done.
 
@@ -94,7 +94,7 @@ def conduct(
         spec: The section.
         cluster: The section of the cluster.
         resources: What the cluster offers.
-        checkpoint: File for the model so far.
+        checkpoint: Where the model so far is kept.
     """
     return Conduct(
         memory=min(resources.memory, spec.max_memory or resources.memory),

@@ -9,14 +9,12 @@ from typing import Any
 from engine import profiling
 from engine.contract.inferred import infer
 from engine.errors import ContractRefused
-from engine.place import durable
-from engine.place.refusals import refusals
+from engine.place.kept import Kept
 from engine.profile.request import Target
+from engine.storage import Access
 from engine.uniqueness import look
 from jobs.fingerprint import profile_digest
 from jobs.profile.page import write_profile
-from jobs.runs.folder import list_runs
-from jobs.runs.whole import write_whole
 from jobs.sections.context import Context
 from jobs.spec.contract_toml import contract_toml
 from jobs.work.profiling import Profiling
@@ -25,17 +23,19 @@ CONTRACT = "contract.toml"
 _TOLD = ("location", "format", "files", "bytes")
 
 
-def profiled_before(context: Context, work: Profiling) -> Path | None:
+def profiled_before(context: Context, work: Profiling) -> str | None:
     """Return the ``profile.json`` of an earlier run that looked at the same, if it is there."""
     wanted = profile_digest(work)
-    for run in reversed(list_runs(context.folder.parent)):
+    for run in reversed(context.store.runs()):
         step = run.step("profile") or {}
-        if step.get("fingerprint") == wanted and Path(step["profile"]).is_file():
-            return Path(step["profile"])
+        if step.get("fingerprint") == wanted:
+            found = Kept.at(step["profile"], context.store.access)
+            if found.read() is not None:
+                return str(found)
     return None
 
 
-def profile(context: Context, work: Profiling) -> Path:
+def profile(context: Context, work: Profiling) -> str:
     """Look at every column and write ``profile.json`` and ``profile.html``.
 
     Returns:
@@ -66,14 +66,14 @@ def profile(context: Context, work: Profiling) -> Path:
     bad.gate(found.state.ledger, dataset.name)
     results = found.results(_about(work))
     results["warnings"] = [*dataset.notes, *_keys(context, work), *results["warnings"]]
-    folder = Path(work.spec.output or context.folder / "profile")
-    with refusals(folder):
-        durable.make_folder(folder)
-        path, _ = write_profile(folder, results)
+    given = work.spec.output
+    folder = Kept.of(Path(given)) if given else context.run.file("profile")
+    with folder.place.refusals(folder.name):
+        file = write_profile(folder, results)
         if work.spec.contract:
             _write_contract(folder, work, results)
     context.reporter.step_done({"rows": results["rows"], "suspects": len(results["suspects"])})
-    return path
+    return str(file)
 
 
 def _about(work: Profiling) -> dict[str, Any]:
@@ -91,12 +91,12 @@ def _keys(context: Context, work: Profiling) -> list[str]:
     ]
 
 
-def _write_contract(folder: Path, work: Profiling, results: dict[str, Any]) -> None:
+def _write_contract(folder: Kept, work: Profiling, results: dict[str, Any]) -> None:
     text = contract_toml(work.spec.data, infer(results["columns"]))
-    write_whole(folder / CONTRACT, text.encode())
+    folder.below(CONTRACT).replace(text.encode())
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return a profile as it was written."""
-    profile: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def read(location: str, access: Access) -> dict[str, Any]:
+    """Return a profile as it was written at a path or URL."""
+    profile: dict[str, Any] = json.loads(Kept.at(location, access).read() or b"{}")
     return profile

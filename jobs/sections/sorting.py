@@ -17,10 +17,10 @@ def sort_rows(context: Context, work: Sorting) -> tuple[Manifest, bool]:
         The manifest, and whether nothing had to be done.
     """
     spec, dataset, parts = work.spec, work.dataset, context.planned.sort_partitions
-    depends = sorting_spec(work)
+    depends = context.depending(sorting_spec(work))
     key = run_key(depends, [part.rows for part in parts])
     output = spec.output_of(key)
-    output.preflight()
+    output.preflight(context.began)
     if (before := output.committed()) is not None:
         return before, True
     session = context.session()

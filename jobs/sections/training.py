@@ -18,6 +18,7 @@ from engine.fitting import Prepared, prepare
 from engine.metrics import BinaryScores, Measure, ScoreHistogram, Scores
 from engine.metrics.custom import CustomScores
 from engine.metrics.residuals import Residuals, ResidualScores
+from engine.place.kept import Kept
 from engine.predict.kernel import keep
 from engine.preparing import matrix
 from engine.registry import save
@@ -94,11 +95,10 @@ def _fit(context: Context, training: Training, prepared: Prepared) -> Fitted:
     return fitted
 
 
-def _checkpoint(context: Context, training: Training) -> Path:
+def _checkpoint(context: Context, training: Training) -> Kept:
     """Return where the model so far is kept; the next run of the same training looks there too."""
-    folder = context.folder.parent / "checkpoints"
-    folder.mkdir(exist_ok=True)
-    return folder / f"{checkpoint_digest(context.planned.job, training)}.txt"
+    digest = checkpoint_digest(context.planned.job, training)
+    return Kept(context.run.place, f"checkpoints/{digest}.txt")
 
 
 def _calibration(

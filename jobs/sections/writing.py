@@ -111,19 +111,20 @@ def written(
         The manifest, and whether nothing had to be done.
     """
     planned = [part.rows for part in job.partitions]
-    key = run_key(job.depends, planned)
+    depends = context.depending(job.depends)
+    key = run_key(depends, planned)
     output, targets = spec.output_of(key), targets_of(spec, key)
-    output.preflight()
+    output.preflight(context.began)
     assert_case_told(spec, job.dataset.schema)
     for target in targets:
         target.admit()
     if (before := output.committed()) is not None:
         job.check(before.parts)
-        context.writes(job.step, before.run)
+        context.run.write_written(job.step, before.run)
         with context.committing():
             return before, not publish(targets, output, before)
-    run = output.begin(job.depends, planned)
-    context.writes(job.step, run.name)
+    run = output.begin(depends, planned)
+    context.run.write_written(job.step, run.name)
     finished = run.done()
     left = [part for part in job.partitions if part.index not in finished]
     session = context.session()
@@ -132,7 +133,7 @@ def written(
         assert_unique(session.client, job.dataset, threads=threads)
         work = shared(run)
         context.start(job.step, sum(part.rows for part in left))
-        watch = context.watch(job.step)
+        watch = context.watch(job.step, lambda staged: staged.record.quarantined)
         staged = job.over(
             session.client, function, work, left, run=run, threads=threads, notice=context.notice
         )

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from engine.commit import Partial, partial
 from engine.errors import SpecError
 from engine.storage import Access
-from jobs.runs.folder import find_run
+from jobs.runs.store import Store
 from jobs.show.units import count
 
 SECTIONS = ("score", "prepare", "sort")
@@ -24,12 +24,12 @@ _WIDTH = 200
 """Characters of a line on the screen."""
 
 
-def head(name: str, store: Path, access: Access, rows: int) -> dict[str, Any]:
+def head(name: str, store: Store, access: Access, rows: int) -> dict[str, Any]:
     """Return the first rows of a result as far as it is there, as JSON values.
 
     Args:
         name: An output folder or URL; else a run's id, the beginning of one, or ``@last``.
-        store: Folder of the run folders.
+        store: Where the run folders are.
         access: How the store of a URL is reached; of a run, its job says it.
         rows: Most rows.
 
@@ -76,9 +76,9 @@ def _is_output(name: str) -> bool:
     return "://" in name or Path(name).exists() or Path(f"{name.rstrip('/')}.millrace").is_dir()
 
 
-def _of_run(name: str, store: Path) -> tuple[str, str | None, Access]:
+def _of_run(name: str, store: Store) -> tuple[str, str | None, Access]:
     """Return where a run writes, the name of its result there if that is known, and how."""
-    run = find_run(store, name)
+    run = store.find(name)
     job, written = run.job(), run.written()
     for section in SECTIONS:
         spec = job.get(section)

@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from engine.commit import garbage, verify
-from engine.errors import SpecError
 from engine.storage import Access
 from jobs.show.text import table
 from jobs.show.units import count, size
-
-
-def access_of(options: Sequence[str]) -> Access:
-    """Return how a store is reached.
-
-    Args:
-        options: ``name=value`` each; a secret as ``${secret:NAME}``.
-
-    Raises:
-        SpecError: One is not of that form, or holds a secret in clear.
-    """
-    pairs = [option.partition("=") for option in options]
-    for name, equals, _ in pairs:
-        if not equals or not name:
-            # The text itself may be a secret: it is not repeated.
-            raise SpecError(
-                "an option of the store is no name=value",
-                where="--storage",
-                hint="write --storage region=eu-west-1; a secret as name='${secret:NAME}'",
-            )
-    return Access(tuple((name, value) for name, _, value in pairs))
 
 
 def verified(output: str, access: Access) -> dict[str, Any]:

@@ -111,7 +111,11 @@ class View:
         self.changed(urgent=True)
 
     def progress(
-        self, rows_done: int, memory: Mapping[str, int] = NOTHING, quarantined: int = 0
+        self,
+        rows_done: int,
+        memory: Mapping[str, int] = NOTHING,
+        quarantined: int = 0,
+        parts: int = 0,
     ) -> None:
         """Count rows."""
         self.lines[-1].add(rows_done, memory, quarantined)
@@ -193,23 +197,24 @@ class LiveView(View):
 
 
 @contextmanager
-def watching(stream: TextIO | None = None) -> Iterator[Reporter]:
+def watching(stream: TextIO | None = None, clock: Clock = time.monotonic) -> Iterator[Reporter]:
     """Show a run on stderr while the body runs.
 
     Args:
         stream: Where to show it; default stderr.
+        clock: Seconds, for rates.
 
     Yields:
         The reporter to tell what happens.
     """
     out = stream or sys.stderr
     if not out.isatty():
-        yield PlainView(stream=out)
+        yield PlainView(clock, stream=out)
         return
     from rich.console import Console
     from rich.live import Live
 
     console = Console(file=out)
-    view = LiveView(console=console)
+    view = LiveView(clock, console=console)
     with Live(view, console=console, refresh_per_second=4, redirect_stdout=False):
         yield view

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.runs.events import Event, read_events
+from jobs.runs.events import Event
 from jobs.runs.folder import Run
-from jobs.runs.state import State
+from jobs.runs.state import Entry, State
 from jobs.show.units import count, duration, size
 
 _BYTES = ("bytes", "memory", "peak", "bound", "projected", "measured")
@@ -76,27 +76,62 @@ def status_of(run: Run) -> dict[str, Any]:
     """
     entries = run.log.entries()
     last, state = entries[-1], run.state()
-    ended = None if state.active or state in (State.PENDING, State.LOST) else last.time
     return {
         "run": run.id,
         "job": run.job().get("name"),
         "state": str(state),
         "message": last.message,
-        "started": entries[0].time.isoformat(),
-        "ended": ended.isoformat() if ended else None,
-        "seconds": round(((ended or datetime.now(UTC)) - entries[0].time).total_seconds(), 1),
+        **_took(entries[0], last, state),
+        "code": last.code,
         "host": last.driver.host,
         "pid": last.driver.pid,
         "steps": run.steps(),
         "now": _now(run) if state.active else None,
-        "folder": str(run.path),
+        "folder": str(run),
     }
+
+
+def brief_of(run: Run) -> dict[str, Any]:
+    """Return what a list says of a run, as JSON values; little is read for it.
+
+    Args:
+        run: The run.
+    """
+    first, last = run.log.first(), run.log.last()
+    state = run.stands(last)
+    return {"run": run.id, "job": run.job().get("name"), "state": str(state)} | _took(
+        first, last, state
+    )
+
+
+def _took(first: Entry, last: Entry, state: State) -> dict[str, Any]:
+    ended = None if state.active or state in (State.PENDING, State.LOST) else last.time
+    return {
+        "started": first.time.isoformat(),
+        "ended": ended.isoformat() if ended else None,
+        "seconds": round(((ended or datetime.now(UTC)) - first.time).total_seconds(), 1),
+    }
+
+
+def submitted_text(values: Mapping[str, Any]) -> str:
+    """Write what ``millrace submit`` says: the id, and how to follow the run."""
+    run = values["run"]
+    return f"{run}  {values['state']}\n  millrace status {run.rpartition('-')[2]} --watch"
+
+
+def cancelled_text(values: Mapping[str, Any]) -> str:
+    """Write what ``millrace cancel`` says."""
+    told = {
+        "drain": "asked to end after what is under way; once more to end it at once",
+        "now": "asked to end at once",
+    }
+    return f"{values['run']}  {told.get(values['asked'], values['asked'])}"
 
 
 def _now(run: Run) -> dict[str, Any] | None:
     """Return what the run does at the moment: the last step that began, and how far it is."""
     latest: dict[str, Any] | None = None
-    for event in read_events(run.events):
+    for event in run.told():
         latest = _followed(latest, event)
     return latest
 
@@ -119,6 +154,8 @@ def status_text(status: Mapping[str, Any]) -> str:
     """
     lines = [f"{status['run']}  {status['job']}  {status['state']}"]
     lines += [f"  {status['message']}"] if status["message"] else []
+    if status["state"] == State.LOST:
+        lines.append(f"  its driver on {status['host']} is dead: `millrace resume` goes on with it")
     lines.append(f"  started {_local(status['started'])}, {duration(status['seconds'])}")
     lines += [f"  now: {facts(status['now'])}"] if status["now"] else []
     for name, result in status["steps"].items():
@@ -131,7 +168,7 @@ def list_text(statuses: Sequence[Mapping[str, Any]]) -> str:
     """Write a table of runs.
 
     Args:
-        statuses: What ``status_of`` returned for each.
+        statuses: What ``brief_of`` returned for each.
     """
     head = ("run", "job", "state", "started", "took")
     rows = [

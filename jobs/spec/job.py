@@ -31,7 +31,7 @@ __all__ = [
     "DataSpec",
     "EvaluateSpec",
     "FeaturesSpec",
-    "Job",
+    "JobSpec",
     "PrepareSpec",
     "ProfileSpec",
     "ScoreSpec",
@@ -47,7 +47,7 @@ def _is_name(value: str) -> str:
     return value
 
 
-class Job(Section):
+class JobSpec(Section):
     """One tabular machine-learning job: data, features, training, scoring."""
 
     name: Annotated[str, AfterValidator(_is_name)] = Field(

@@ -1,4 +1,4 @@
-"""Read a job file: TOML in, a ``Job`` or all of its problems out."""
+"""Read a job file: TOML in, a ``JobSpec`` or all of its problems out."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from cluster.spec import ClusterSpec
 from engine.errors import SpecError
-from jobs.spec.job import Job
+from jobs.spec.job import JobSpec
 from jobs.spec.problems import Key, Problem, problems_of
 
 _TABLE = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?$")
@@ -48,7 +50,7 @@ def load_job(
     environ: Mapping[str, str] = os.environ,
     *,
     sections: Mapping[str, object] | None = None,
-) -> Job:
+) -> JobSpec:
     """Read, check and resolve a job file.
 
     Args:
@@ -59,18 +61,64 @@ def load_job(
     Raises:
         JobFileError: The file is missing, is not TOML, or has problems, which are all named.
     """
-    file = Path(path)
+    return _load(JobSpec, Path(path), environ, sections or {})
+
+
+def job_of(
+    given: Mapping[str, object], folder: Path, environ: Mapping[str, str] = os.environ
+) -> JobSpec:
+    """Check and resolve a job that is not in a file.
+
+    Args:
+        given: The sections, as they would stand in the file.
+        folder: Where relative paths in it start.
+        environ: What ``${NAME}`` stands for.
+
+    Raises:
+        JobFileError: It has problems, which are all named.
+    """
+    try:
+        return JobSpec.model_validate(given, context={"folder": folder, "environ": environ})
+    except ValidationError as error:
+        raise _refused("the job", problems_of(error, JobSpec, given)) from None
+
+
+def load_cluster(path: str | Path, environ: Mapping[str, str] = os.environ) -> ClusterSpec:
+    """Read the section ``[cluster]`` of a job file, or of a file with no other section.
+
+    Args:
+        path: The TOML file. Relative paths in it start at its folder.
+        environ: What ``${NAME}`` stands for.
+
+    Raises:
+        JobFileError: The file is missing, is not TOML, or the section is not there or has problems.
+    """
+    return _load(_ClusterFile, Path(path), environ, {}).cluster
+
+
+class _ClusterFile(BaseModel):
+    """A job file of which one section counts."""
+
+    cluster: ClusterSpec
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _load(
+    model: type[M], file: Path, environ: Mapping[str, str], sections: Mapping[str, object]
+) -> M:
     text = _text(file)
     try:
-        given = {**tomllib.loads(text), **(sections or {})}
+        given = {**tomllib.loads(text), **sections}
     except tomllib.TOMLDecodeError as error:
         hint = "mend the syntax there: https://toml.io/en/v1.0.0"
         raise JobFileError(f"not TOML: {error}", where=str(file), hint=hint) from None
     context = {"folder": file.absolute().parent, "environ": environ}
     try:
-        return Job.model_validate(given, context=context)
+        return model.model_validate(given, context=context)
     except ValidationError as error:
-        raise _refusal(file, text, problems_of(error, Job, given)) from None
+        raise _refusal(file, text, problems_of(error, model, given)) from None
 
 
 def _text(file: Path) -> str:
@@ -88,13 +136,17 @@ def _text(file: Path) -> str:
 def _refusal(file: Path, text: str, problems: Sequence[Problem]) -> JobFileError:
     keys = list(_keys(text))
     placed = [replace(p, line=_line(p.key, keys)) for p in problems]
-    count = f"{len(placed)} problems" if len(placed) > 1 else "a problem"
-    lines = "".join(f"\n  - {problem}" for problem in placed)
+    return _refused("the job file", placed, str(file))
+
+
+def _refused(subject: str, problems: Sequence[Problem], where: str | None = None) -> JobFileError:
+    count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
+    lines = "".join(f"\n  - {problem}" for problem in problems)
     return JobFileError(
-        f"the job file has {count}:{lines}",
-        where=str(file),
+        f"{subject} has {count}:{lines}",
+        where=where,
         hint="change these keys; docs/job-file.md describes them all",
-        problems=placed,
+        problems=problems,
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationInfo
 
-_REFERENCE = re.compile(r"\$\{(\w+)\}")
+from cluster.spec.paths import filled
+
 _CREDENTIALS = re.compile(r"^\w+://[^/]*:[^/]*@")
 
 Flag = Annotated[bool, Strict()]
@@ -43,19 +43,11 @@ def _locate(value: str, info: ValidationInfo) -> str:
     if _CREDENTIALS.search(value):
         raise ValueError("holds a user name or password: give it under storage as ${secret:NAME}")
     context = info.context or {}
-    text = _resolve(value, context.get("environ", os.environ))
+    text = filled(value, context.get("environ", os.environ))
     folder: Path | None = context.get("folder")
     if folder is None or "://" in text:
         return text
     return os.path.normpath(folder / text)
-
-
-def _resolve(value: str, environ: Mapping[str, str]) -> str:
-    missing = [name for name in _REFERENCE.findall(value) if name not in environ]
-    if missing:
-        names = ", ".join(missing)
-        raise ValueError(f"the environment variable {names} is not set")
-    return _REFERENCE.sub(lambda match: environ[match[1]], value)
 
 
 Location = Annotated[Text, AfterValidator(_locate)]

@@ -13,7 +13,7 @@ from engine.vectors import VectorColumns
 from jobs.spec.job import (
     DataSpec,
     FeaturesSpec,
-    Job,
+    JobSpec,
     SplitSpec,
 )
 from jobs.spec.label import LabelSpec
@@ -44,7 +44,7 @@ class Asked:
 
 
 def learning(
-    asked: Asked, job: Job, data_spec: DataSpec, dataset: Dataset
+    asked: Asked, job: JobSpec, data_spec: DataSpec, dataset: Dataset
 ) -> tuple[TrainingData, Pipeline, Resolved]:
     """Check label, split and features against the data.
 

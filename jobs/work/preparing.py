@@ -13,7 +13,7 @@ from engine.preparing import TrainingData
 from engine.registry import open_pipeline
 from engine.split import Split
 from jobs.spec.job import (
-    Job,
+    JobSpec,
     PrepareSpec,
 )
 from jobs.spec.prepare import SPLIT
@@ -67,7 +67,7 @@ class Preparation:
         return list(dict.fromkeys([*self.columns, *self.data.columns]))
 
 
-def open_preparation(job: Job) -> Preparation:
+def open_preparation(job: JobSpec) -> Preparation:
     """Open the data of ``[prepare]`` and check features, target and split against it.
 
     Raises:

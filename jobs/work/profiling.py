@@ -8,7 +8,7 @@ from engine.dataset import Dataset
 from engine.expression import columns_of
 from engine.split import Split
 from jobs.spec.job import (
-    Job,
+    JobSpec,
     ProfileSpec,
 )
 from jobs.work.opening import open_data, split_of
@@ -45,7 +45,7 @@ class Profiling:
         return list(self.dataset.schema)
 
 
-def open_profiling(job: Job) -> Profiling:
+def open_profiling(job: JobSpec) -> Profiling:
     """Open the data of ``[profile]``.
 
     Raises:

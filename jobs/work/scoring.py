@@ -14,7 +14,7 @@ from engine.errors import SpecError
 from engine.history import History
 from engine.plan import Partition
 from engine.scoring import Model, Several
-from jobs.spec.job import Job, ScoreSpec
+from jobs.spec.job import JobSpec, ScoreSpec
 from jobs.work.bounds import assert_bounds, coverage
 from jobs.work.combining import added, assert_combine, combined
 from jobs.work.files import assert_written
@@ -168,7 +168,7 @@ class Scoring:
         return replace(self, scorers=scorers)
 
 
-def open_scoring(job: Job, training: Training | None) -> Scoring:
+def open_scoring(job: JobSpec, training: Training | None) -> Scoring:
     """Open the models of ``[score]``, and its data under the contracts that the models carry.
 
     Args:

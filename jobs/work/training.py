@@ -13,7 +13,7 @@ from engine.features.pipeline import Pipeline, Resolved
 from engine.preparing import TrainingData
 from jobs.spec.constraints import assert_known
 from jobs.spec.job import (
-    Job,
+    JobSpec,
     TrainSpec,
 )
 from jobs.work.base import Base, open_base
@@ -65,7 +65,7 @@ class Training:
         return model_rules(inputs, self.dataset.schema, self.dataset.source.contract.rules)
 
 
-def open_training(job: Job) -> Training:
+def open_training(job: JobSpec) -> Training:
     """Open the data of ``[train]`` and check features, target and split against it.
 
     Raises:
@@ -84,14 +84,14 @@ def open_training(job: Job) -> Training:
     return training
 
 
-def _from_new(job: Job, asked: Asked) -> Training:
+def _from_new(job: JobSpec, asked: Asked) -> Training:
     spec = there(job.train)
     data_spec = job.data[spec.data]
     dataset = open_data(spec.data, data_spec, {})
     return Training(spec, dataset, *learning(asked, job, data_spec, dataset))
 
 
-def _from_base(job: Job, asked: Asked, init: str) -> Training:
+def _from_base(job: JobSpec, asked: Asked, init: str) -> Training:
     spec = there(job.train)
     data_spec, base = job.data[spec.data], open_base(init)
     base.assert_alike(spec)

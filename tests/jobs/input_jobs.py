@@ -19,11 +19,11 @@ from cluster.spec import LocalCluster
 from engine.commit import Manifest
 from engine.errors import MillraceError
 from engine.quarantine import HEAD
-from jobs import run as run_module
 from jobs.planning.plan import Planned, plan_job
 from jobs.run import run_job
 from jobs.runs.events import Reporter, Together
 from jobs.runs.result import Result
+from jobs.sections import sessions
 from jobs.spec.jobfile import load_job
 
 _JOB = """
@@ -212,7 +212,7 @@ def one_cluster() -> Iterator[None]:
         connect(LocalCluster(workers=1, memory="1 GiB")) as session,
         pytest.MonkeyPatch.context() as patch,
     ):
-        patch.setattr(run_module, "connect", lambda _, remote: nullcontext(session))
+        patch.setattr(sessions, "connect", lambda _, **__: nullcontext(session))
         yield
 
 

@@ -21,12 +21,14 @@ from engine.bad_rows import BadRows
 from engine.bundle import load
 from engine.errors import ContractRefused, InputError, PlanRefused, SpecError
 from engine.fitting import prepare
+from engine.place.kept import Kept
 from engine.preparing import matrix
 from engine.statistics.summary import Summary
 from jobs.planning.plan import plan_job
 from jobs.run import run_job
-from jobs.runs.events import Together, read_events
+from jobs.runs.events import Together
 from jobs.runs.result import Result
+from jobs.runs.store import Store
 from jobs.spec.jobfile import load_job
 from tests.jobs.flights import table, write
 
@@ -93,7 +95,7 @@ def test_data_are_read_once_to_prepare_once_to_train_and_once_to_score(
 ) -> None:
     ends = {
         e.step: e.fields
-        for e in read_events(done[1].folder / "events.jsonl")
+        for e in Store.at(Path(done[1].folder).parent).find("@last").told()
         if e.name == "step_done"
     }
     assert set(ends) == {"prepare", "train", "evaluate", "score"}
@@ -105,10 +107,10 @@ def test_data_are_read_once_to_prepare_once_to_train_and_once_to_score(
 
 def test_report_and_records_are_there(done: tuple[Path, Result]) -> None:
     result = done[1]
-    assert "small-flights" in result.report.read_text()
-    names = {path.name for path in result.folder.iterdir()}
+    assert "small-flights" in Path(result.report).read_text()
+    names = {path.name for path in Path(result.folder).iterdir()}
     assert {"job.json", "plan.json", "events.jsonl", "state", "steps"} <= names
-    states = [json.loads(p.read_text())["state"] for p in (result.folder / "state").iterdir()]
+    states = [json.loads(p.read_text())["state"] for p in (Path(result.folder) / "state").iterdir()]
     assert "SUCCEEDED" in states
 
 
@@ -298,7 +300,7 @@ def test_prepared_features_are_the_same_bits_on_one_and_three_workers(
                 threads=workers,
                 sample_rows=5_000,
                 seed=1,
-                bad=BadRows(done[0] / "quarantine"),
+                bad=BadRows(Kept.of(done[0] / "quarantine")),
                 progress=lambda _: None,
             )
             found.append(prepared)

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from engine.canonical import canonical
+from engine.place.kept import Kept
 from engine.profile.features import DECIDES_AUC
 from jobs.profile.figures import BARS_SHOWN
 from jobs.profile.page import CARDS_SHOWN, charted, render_profile, tiles, write_profile
@@ -276,7 +277,8 @@ def test_tiles_count_values_not_columns(flights: dict[str, Any]) -> None:
 
 def test_both_files_are_written_whole(flights: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "profile.json").write_text("old")
-    data, page = write_profile(tmp_path, flights)
+    assert str(write_profile(Kept.of(tmp_path), flights)) == str(tmp_path / "profile.json")
+    data, page = tmp_path / "profile.json", tmp_path / "profile.html"
     assert data.read_bytes() == canonical(flights) + b"\n"
     assert json.loads(data.read_bytes()) == flights
     assert Page(page.read_text(encoding="utf-8")).text
@@ -286,7 +288,7 @@ def test_both_files_are_written_whole(flights: dict[str, Any], tmp_path: Path) -
 def test_a_failed_write_leaves_the_old_file(flights: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "profile.json").write_text("old")
     with pytest.raises(ValueError, match="JSON compliant"):
-        write_profile(tmp_path, {**flights, "rows": float("nan")})
+        write_profile(Kept.of(tmp_path), {**flights, "rows": float("nan")})
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("profile.json", "old")]
 
 

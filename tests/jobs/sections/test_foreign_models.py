@@ -19,7 +19,7 @@ from engine.errors import ModelFailed, PlanRefused, SpecError
 from engine.features.call import VARIABLE
 from engine.registry import save
 from engine.scoring import Asked, Boosted
-from jobs import run as run_module
+from jobs.sections import sessions
 from jobs.spec.foreign import FunctionSpec
 from jobs.spec.jobfile import JobFileError, load_job
 from tests.engine.scoring.small_models import small_bundle
@@ -144,7 +144,7 @@ def test_the_bytes_are_those_of_two_workers(
     found.append({path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()})
     job.write_text(job.read_text().replace('"out"', '"again"'))
     with connect(LocalCluster(workers=2, memory="900 MiB")) as session:
-        monkeypatch.setattr(run_module, "connect", lambda _, remote: nullcontext(session))
+        monkeypatch.setattr(sessions, "connect", lambda _, **__: nullcontext(session))
         run(job)
     found.append({path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()})
     assert len(found[0]) >= 3 and found[0] == found[1]

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import cluster.local
+import cluster.settings
 from cluster.session import connect
 from engine.errors import (
     ContractRefused,
@@ -30,7 +30,7 @@ from engine.errors import (
     SpecError,
     TaskFailed,
 )
-from jobs import run as run_module
+from jobs.sections import sessions
 from tests.jobs.input_jobs import (
     Heard,
     files,
@@ -149,7 +149,7 @@ def test_row_7_a_column_that_only_one_file_has_is_left_out_with_a_warning(
     (told,) = heard.warnings
     assert re.match(r"column 'extra' .*left out", told)
     assert str(tmp_path / "data/0.parquet") in told
-    assert told in (result.folder / "events.jsonl").read_text()
+    assert told in (Path(result.folder) / "events.jsonl").read_text()
     assert scored(job).height == 40
 
 
@@ -539,8 +539,8 @@ def test_row_33_a_bomb_that_kills_its_worker_ends_in_a_typed_error(
     tmp_path: Path, score: Score, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A cluster of its own, since its workers die: twice, and not six times as by default.
-    monkeypatch.setattr(run_module, "connect", connect)
-    monkeypatch.setitem(cluster.local.CONFIG, "distributed.scheduler.allowed-failures", 1)
+    monkeypatch.setattr(sessions, "connect", connect)
+    monkeypatch.setitem(cluster.settings.SETTINGS, "distributed.scheduler.allowed-failures", 1)
     bomb(tmp_path / "data/0.parquet", 5_000)
     job = score(more='columns = ["blob"]\n')
     error = refused(job, TaskFailed, "took several workers down", "more memory")

@@ -131,7 +131,7 @@ def test_a_job_on_s3_is_bit_for_bit_the_one_on_local_files(
     assert profiled(here / "job.toml")["columns"] == profiled(there / "job.toml")["columns"]
     (bad,) = set_aside(there / "job.toml").rows(named=True)
     assert bad["file"] == f"{bucket.url}/in/part=0/rows.{ending}" and bad["row"] == 7
-    listed = json.loads((results[1].folder / "plan.json").read_text())["inputs"]["table"]
+    listed = json.loads(Path(results[1].folder, "plan.json").read_text())["inputs"]["table"]
     assert all(one["etag"] and one["path"].startswith("s3://") for one in listed)
 
 
@@ -325,6 +325,36 @@ def test_no_secret_is_left_anywhere(canary_job: Path, tmp_path: Path) -> None:
     planned = watched(["-m", "jobs.cli", "plan", canary_job, "--json"], tmp_path, folder)
     assert planned.code == 0 and planned.leaks == set()
     assert json.loads(planned.stdout)["inputs"].keys() == {"table", "today"}
+
+
+@pytest.mark.slow
+def test_no_secret_is_left_by_a_cluster_that_stays_up(
+    canary_job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its workers resolve the secrets in processes that outlive the run: logs, keeper's files."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    section = '[cluster]\nworkers = 1\nmemory = "1 GiB"\n'
+    (tmp_path / "kept.toml").write_text(section)
+    text = canary_job.read_text()
+    assert section in text
+    canary_job.write_text(text.replace(section, '[cluster]\nkind = "address"\naddress = "kept"\n'))
+    command = ["-m", "jobs.cli", "cluster"]
+    try:
+        up = watched([*command, "up", tmp_path / "kept.toml"], tmp_path, tmp_path)
+        assert (up.code, up.leaks) == (0, set()), up.stderr
+        run_it = ["-m", "jobs.cli", "run", canary_job, "--store", tmp_path / "runs"]
+        found = watched(run_it, tmp_path, canary_job.parent)
+        assert (found.code, found.leaks) == (0, set()), found.stderr
+        assert scored(canary_job).height == 175
+        told = watched([*command, "status", "kept", "--json"], tmp_path, tmp_path)
+        assert (told.code, told.leaks) == (0, set()), told.stderr
+        kept = tmp_path / "home/.millrace/clusters/kept"
+        searched = {path.name for path in told.seen if kept in path.parents}
+        assert {"spec.json", "keeper.json", "cluster.json", "log"} <= searched
+    finally:
+        down = watched([*command, "down", "kept"], tmp_path, tmp_path)
+    assert (down.code, down.leaks) == (0, set()), down.stderr
+    assert not kept.exists()
 
 
 def test_no_secret_is_shown_when_a_job_fails(

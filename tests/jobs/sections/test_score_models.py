@@ -333,7 +333,7 @@ def test_the_result_says_which_models_scored(done: tuple[Path, Result]) -> None:
     models = {"models.old": "a/v1", "models.own": "own/v1", "combine": "s/v1"}
     folder = done[0].parent / "models"
     assert result.scored_by == {key: str(folder / name) for key, name in models.items()}
-    assert "scored by models.old" in result.report.read_text()
+    assert "scored by models.old" in Path(result.report).read_text()
     measured, projected = (result.memory["score"][name] for name in ("measured", "projected"))
     assert measured and projected and measured <= projected
 

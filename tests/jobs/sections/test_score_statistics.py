@@ -14,7 +14,7 @@ import pytest
 from engine.commit import Manifest, garbage, verify
 from engine.dataset import Dataset
 from engine.scoring.statistics import sampling
-from jobs.runs.folder import find_run
+from jobs.runs.store import Store
 from jobs.show import text as show
 from tests.jobs.input_jobs import Heard, files, one_cluster, plan, run, table, trained, write_job
 
@@ -111,9 +111,9 @@ def test_counts_are_those_of_all_rows_and_the_rest_of_a_sample(tmp_path: Path, m
     # It is told where they are, and readers of the output do not see them.
     assert result.statistics is not None and Path(result.statistics).read_bytes() == content(job)
     assert result.statistics in show.status_text(
-        show.status_of(find_run(tmp_path / "runs", "@last"))
+        show.status_of(Store.at(tmp_path / "runs").find("@last"))
     )
-    page = result.report.read_text(encoding="utf-8")
+    page = Path(result.report).read_text(encoding="utf-8")
     assert "What was read and said" in page and 'probability <span class="soft">predicted' in page
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".parquet", ""}
     # The stage is empty, so nothing is kept twice; a rerun finds them.
@@ -163,7 +163,7 @@ def test_without_them_nothing_is_written_and_the_rows_are_the_same(
     result = run(plain)
     assert result.statistics is None and manifest_of(plain).statistics is None
     assert not list(plain.parent.glob("out.millrace/runs/*/statistics.json"))
-    assert "What was read" not in result.report.read_text(encoding="utf-8")
+    assert "What was read" not in Path(result.report).read_text(encoding="utf-8")
     names = [sorted(path.name for path in (one.parent / "out").iterdir()) for one in (job, plain)]
     assert names[0] == names[1]
     terms = [{term.name for term in plan(one).plan.steps[0].terms} for one in (job, plain)]

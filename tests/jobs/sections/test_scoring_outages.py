@@ -24,7 +24,7 @@ from engine.commit import Manifest
 from engine.dataset import Dataset
 from engine.errors import Outage
 from engine.storage import stores
-from jobs import run as run_module
+from jobs.sections import sessions
 from tests.engine.commit.proxy import Proxy, between
 from tests.engine.storage.storage_servers import Bucket, s3
 from tests.jobs.input_jobs import Heard, files, plan, run, scored, table, trained, write_job
@@ -46,7 +46,7 @@ def session() -> Iterator[Session]:
         patch.setenv("MILLRACE_SECRET_STORE_SECRET", "secret")
         with connect(LocalCluster(workers=2, memory="1 GiB")) as opened:
             opened.client.run(_impatient)
-            patch.setattr(run_module, "connect", lambda _, remote: nullcontext(opened))
+            patch.setattr(sessions, "connect", lambda _, **__: nullcontext(opened))
             yield opened
 
 

@@ -113,7 +113,7 @@ def test_measured_is_no_more_than_projected(done: tuple[Path, Result]) -> None:
     memory = done[1].memory["sort"]
     assert memory["measured"] is not None and memory["projected"] is not None
     assert 0 < memory["measured"] <= memory["projected"]
-    assert done[1].report.exists()
+    assert Path(done[1].report).exists()
 
 
 @pytest.mark.parametrize("size", [15_000, 10**9])

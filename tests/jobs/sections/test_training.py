@@ -17,7 +17,7 @@ from engine.errors import ModelError, SpecError
 from engine.features.fitted import FittedPipeline
 from engine.registry import save
 from jobs.fingerprint import checkpoint_digest, training_digest
-from jobs.spec.job import Job
+from jobs.spec.job import JobSpec
 from jobs.work.training import Training, open_training
 
 TRAIN: dict[str, Any] = {"data": "rows", "target": "y", "task": "regression"}
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def job(folder: Path, features: dict[str, Any] | None = None, **train: Any) -> Job:
+def job(folder: Path, features: dict[str, Any] | None = None, **train: Any) -> JobSpec:
     given: dict[str, Any] = {
         "name": "one",
         "data": {"rows": {"path": str(folder / "rows.parquet")}},
@@ -50,7 +50,7 @@ def job(folder: Path, features: dict[str, Any] | None = None, **train: Any) -> J
     }
     if "init" not in train:
         given["features"] = features or {"drop": ["q", "kind", "day", "late"]}
-    return Job.model_validate(given)
+    return JobSpec.model_validate(given)
 
 
 def opened(folder: Path, **train: Any) -> Training:
@@ -193,7 +193,7 @@ def test_a_model_that_is_not_there_is_refused(folder: Path) -> None:
 def test_features_are_not_asked_for_beside_those_of_a_model(folder: Path) -> None:
     given = job(folder, init=f"{folder}/m@latest").to_dict()
     with pytest.raises(ValueError, match=r"does not go with train\.init"):
-        Job.model_validate({**given, "features": {"columns": ["a"]}})
+        JobSpec.model_validate({**given, "features": {"columns": ["a"]}})
 
 
 def digests(folder: Path, **train: Any) -> tuple[str, str]:

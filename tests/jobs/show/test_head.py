@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from engine.commit import Output, Run, run_key
 from engine.encoding import encoded
 from jobs import cli
-from jobs.runs.folder import create_run
+from jobs.runs.store import Store
 
 PLANNED = [3, 3, 3]
 
@@ -79,7 +79,7 @@ def test_while_another_result_is_made_the_one_that_readers_have_is_shown(tmp_pat
 
 def run_of(tmp_path: Path, **sections: dict[str, str]) -> str:
     """Make the folder of a run; return its id."""
-    return create_run(tmp_path / ".millrace/runs", {"name": "x", **sections}).id
+    return Store.at(tmp_path / ".millrace/runs").create({"name": "x", **sections}).id
 
 
 def test_a_run_is_shown_by_its_own_result(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from engine.errors import MillraceError, SpecError
 from engine.formats.database.postgres import Server
 from engine.storage import Access
 from engine.targets import DeltaTarget
+from jobs.runs.store import Store
 from jobs.show.head import head
 from jobs.show.outputs import verified
 from jobs.spec.jobfile import JobFileError, load_job
@@ -87,7 +88,7 @@ def test_rows_are_appended_once_and_versions_are_numbered(tmp_path: Path, model:
     data = (tmp_path / "data").rename(tmp_path / "before")
     files(tmp_path, table(50, 5_000))
     second = run(path)
-    assert str(second.predictions) in second.report.read_text()
+    assert str(second.predictions) in Path(second.report).read_text()
     assert first.predictions != second.predictions
     found = pl.read_parquet(tmp_path / "out/**/*.parquet", columns=["id"])["id"]
     assert found.len() == found.n_unique() == first.ledger["scored"] + second.ledger["scored"] + 1
@@ -96,7 +97,10 @@ def test_rows_are_appended_once_and_versions_are_numbered(tmp_path: Path, model:
     data.rename(tmp_path / "data")
     again = run(path)
     assert (again.skipped, again.predictions) == (["score"], first.predictions)
-    assert head("@last", again.folder.parent, Access(), 3)["rows"] == first.ledger["scored"]
+    assert (
+        head("@last", Store.at(Path(again.folder).parent), Access(), 3)["rows"]
+        == first.ledger["scored"]
+    )
     path.write_text(path.read_text().replace('"append"', '"version"').replace('"out"', '"all"'))
     assert run(path).predictions == run(path).predictions == tmp_path / "all/version-0001"
     latest = pl.read_parquet(tmp_path / "all/latest/**/*.parquet")["id"]

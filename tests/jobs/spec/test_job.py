@@ -17,7 +17,7 @@ from engine.features import impute as imputing
 from engine.features import scale as scaling
 from engine.schema import TYPES
 from jobs.spec.contract import TypeName
-from jobs.spec.job import Job, SplitSpec, TrainSpec
+from jobs.spec.job import JobSpec, SplitSpec, TrainSpec
 from jobs.spec.jobfile import JobFileError, load_job
 from jobs.spec.problems import dotted
 
@@ -76,7 +76,7 @@ def write(folder: Path, text: str) -> Path:
     return file
 
 
-def load(folder: Path, text: str) -> Job:
+def load(folder: Path, text: str) -> JobSpec:
     return load_job(write(folder, text), {"TODAY": "/data/today"})
 
 
@@ -124,7 +124,7 @@ def test_urls_are_left_alone(tmp_path: Path) -> None:
 
 def test_the_resolved_job_reads_back(tmp_path: Path) -> None:
     job = load(tmp_path, FULL)
-    assert Job.model_validate(job.to_dict()) == job
+    assert JobSpec.model_validate(job.to_dict()) == job
 
 
 @pytest.mark.parametrize(
@@ -318,9 +318,9 @@ def test_any_value_anywhere_is_taken_or_is_a_problem(
         inner = inner[part]
     inner[place[-1]] = value
     try:
-        Job.model_validate(job)
+        JobSpec.model_validate(job)
     except ValidationError as error:
-        found = problems_of(error, Job, job)
+        found = problems_of(error, JobSpec, job)
         assert found
         for problem in found:
             shared = min(len(problem.key), len(place))
@@ -341,4 +341,4 @@ def test_any_value_anywhere_is_taken_or_is_a_problem(
 )
 def test_tasks_wait_where_rows_lie_in_a_store(change: dict[str, object], remote: bool) -> None:
     job = {"name": "job", "data": {"history": {"path": "rows/"}}, "profile": {"data": "history"}}
-    assert Job.model_validate(job | change).remote is remote
+    assert JobSpec.model_validate(job | change).remote is remote

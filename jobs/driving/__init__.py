@@ -1,0 +1,1 @@
+"""How a run is driven: by any process that has the run folder, here, apart or on the cluster."""
