@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from jobs.commands.options import debug_option, json_option, shown, store_option
+from jobs.commands.options import (
+    debug_option,
+    json_option,
+    opened,
+    shown,
+    storage_option,
+    store_option,
+)
 from jobs.commands.running import ran
 
 
@@ -45,6 +52,7 @@ def init(data: str, output: Path, target: str | None) -> None:
 )
 @json_option
 @store_option
+@storage_option
 @debug_option
 def profile(
     source: str,
@@ -53,16 +61,18 @@ def profile(
     output: Path | None,
     write_contract: bool,
     as_json: bool,
-    store: Path,
+    store: str,
+    storage: tuple[str, ...],
 ) -> None:
     """Show what is in SOURCE: a file, directory, glob, URL or job file."""
     from jobs.profile.job import profile_job
 
-    result = ran(profile_job(source, data, target, output, write_contract), store)
+    home = opened(store, storage)
+    result = ran(profile_job(source, data, target, output, write_contract), home)
     from jobs.profile.text import profile_text
     from jobs.sections.profiling import read
 
     assert result.profile is not None
-    shown(read(result.profile), as_json, profile_text)
+    shown(read(result.profile, home.access), as_json, profile_text)
     if not as_json:
-        click.echo(f"\n{result.profile.with_suffix('.html')}")
+        click.echo(f"\n{result.profile.removesuffix('.json')}.html")

@@ -1,35 +1,94 @@
-"""What became of runs."""
+"""What became of runs: how they stand, what they told, what they found."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
 
 import click
 
-from jobs.commands.options import debug_option, json_option, shown, store_option
+from jobs.commands.options import (
+    debug_option,
+    json_option,
+    opened,
+    run_argument,
+    shown,
+    storage_option,
+    store_option,
+)
 
 
 @click.command("list")
 @json_option
 @store_option
+@storage_option
 @debug_option
-def list_(as_json: bool, store: Path) -> None:
+def list_(as_json: bool, store: str, storage: tuple[str, ...]) -> None:
     """List the runs, the newest last."""
-    from jobs.runs.folder import list_runs
-    from jobs.show.text import list_text, status_of
+    from jobs.show.text import brief_of, list_text
 
-    statuses = [status_of(run) for run in list_runs(store)]
-    shown(statuses, as_json, list_text)
+    shown([brief_of(run) for run in opened(store, storage).runs()], as_json, list_text)
 
 
 @click.command()
-@click.argument("run", default="@last")
+@run_argument
+@click.option("--watch", is_flag=True, help="Follow it to its end, and exit with its code.")
 @json_option
 @store_option
+@storage_option
 @debug_option
-def status(run: str, as_json: bool, store: Path) -> None:
-    """Show how RUN stands: an id, the beginning of one, or @last."""
-    from jobs.runs.folder import find_run
+def status(run: str, watch: bool, as_json: bool, store: str, storage: tuple[str, ...]) -> None:
+    """Show how RUN stands: an id, the beginning of one or of its last part, or @last."""
     from jobs.show.text import status_of, status_text
 
-    shown(status_of(find_run(store, run)), as_json, status_text)
+    found = opened(store, storage).find(run)
+    if watch:
+        from jobs.runs.waiting import Waiting, exit_code
+        from jobs.show.following import watched
+
+        watched(Waiting(found))
+    shown(status_of(found), as_json, status_text)
+    if watch:
+        sys.exit(exit_code(found.log.last(), found.state()))
+
+
+@click.command()
+@run_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
+@click.option("--step", help="Of this step alone.")
+@json_option
+@store_option
+@storage_option
+@debug_option
+def logs(
+    run: str,
+    follow: bool,
+    step: str | None,
+    as_json: bool,
+    store: str,
+    storage: tuple[str, ...],
+) -> None:
+    """Print what RUN has told, line by line; with --json as events."""
+    from jobs.runs.waiting import Waiting
+    from jobs.show.following import event_text, events
+
+    found = opened(store, storage).find(run)
+    for event in events(found, Waiting(found) if follow else None):
+        if step is None or event.step == step:
+            click.echo(event.encoded().decode().rstrip() if as_json else event_text(event))
+
+
+@click.command()
+@run_argument
+@click.option("--open", "open_", is_flag=True, help="Open it in the browser.")
+@json_option
+@store_option
+@storage_option
+@debug_option
+def report(run: str, open_: bool, as_json: bool, store: str, storage: tuple[str, ...]) -> None:
+    """Print where the report of RUN is."""
+    from jobs.show.reports import report_of
+
+    found = report_of(opened(store, storage).find(run))
+    shown({"report": found}, as_json, lambda values: str(values["report"]))
+    if open_:
+        click.launch(found)

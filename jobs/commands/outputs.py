@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
-from jobs.commands.options import debug_option, json_option, shown, storage_option, store_option
+from jobs.commands.options import (
+    access_of,
+    debug_option,
+    json_option,
+    opened,
+    shown,
+    storage_option,
+    store_option,
+)
 
 
 @click.command()
@@ -20,7 +27,7 @@ def verify(output: str, storage: tuple[str, ...], as_json: bool) -> None:
 
     Exit codes: 0 all is as it was committed, 1 something is not.
     """
-    from jobs.show.outputs import access_of, verified, verified_text
+    from jobs.show.outputs import verified, verified_text
 
     found = verified(output, access_of(storage))
     shown(found, as_json, verified_text)
@@ -47,7 +54,7 @@ def gc(output: str, dry_run: bool, days: float, storage: tuple[str, ...], as_jso
     That is scratch, and staged parts that no record names or that readers have: never a record,
     never the only copy of a part, never a file of somebody else.
     """
-    from jobs.show.outputs import access_of, collected, collected_text
+    from jobs.show.outputs import collected, collected_text
 
     found = collected(output, access_of(storage), days, not dry_run)
     shown(found, as_json, collected_text)
@@ -62,12 +69,12 @@ def gc(output: str, dry_run: bool, days: float, storage: tuple[str, ...], as_jso
 @json_option
 @store_option
 @debug_option
-def head(run: str, rows: int, storage: tuple[str, ...], as_json: bool, store: Path) -> None:
+def head(run: str, rows: int, storage: tuple[str, ...], as_json: bool, store: str) -> None:
     """Show the first rows of a result, also while it is being made.
 
     RUN is an output folder or URL, or a run: its id, the beginning of one, or @last.
     """
     from jobs.show.head import head, head_text
-    from jobs.show.outputs import access_of
 
-    shown(head(run, store, access_of(storage), rows), as_json, head_text)
+    home = opened(store, storage)
+    shown(head(run, home, home.access, rows), as_json, head_text)
