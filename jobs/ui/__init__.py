@@ -1,0 +1,1 @@
+"""`millrace ui`: a page of the runs of a store, and their figures for Prometheus. Read only."""
