@@ -1,7 +1,8 @@
 """How a job lives: the job file, its steps in order, its run folder, and the command line.
 
->>> from jobs import load_job, plan_job, run_job  # doctest: +SKIP
->>> result = run_job(load_job("job.toml"))  # doctest: +SKIP
+>>> from jobs import Job  # doctest: +SKIP
+>>> run = Job.load("job.toml").submit()  # doctest: +SKIP
+>>> run.wait().metrics  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobs.planning.plan import plan_job
-    from jobs.run import run_job
-    from jobs.spec.job import Job
-    from jobs.spec.jobfile import load_job
+    from jobs.api.job import Job
+    from jobs.api.plan import Plan
+    from jobs.api.run import Run, RunFailed, list_runs, open_run
 
-__all__ = ["Job", "load_job", "plan_job", "run_job"]
+__all__ = ["Job", "Plan", "Run", "RunFailed", "list_runs", "open_run"]
 
 _LATER = {
-    "Job": "jobs.spec.job",
-    "load_job": "jobs.spec.jobfile",
-    "plan_job": "jobs.planning.plan",
-    "run_job": "jobs.run",
+    "Job": "jobs.api.job",
+    "Plan": "jobs.api.plan",
+    "Run": "jobs.api.run",
+    "RunFailed": "jobs.api.run",
+    "list_runs": "jobs.api.run",
+    "open_run": "jobs.api.run",
 }
 
 

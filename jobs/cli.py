@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from jobs.commands import beginning, looking, outputs, running
+from jobs.commands import beginning, clusters, doctor, ending, looking, outputs, running
 from jobs.commands.options import DEBUG
+from jobs.commands.ui import ui
 from jobs.failure import failure
 
 
@@ -59,7 +60,7 @@ def main() -> None:
     """Train on tables larger than memory, and score them, as one job file says.
 
     Exit codes: 0 done, 1 the job failed, 2 bad job file or usage, 3 the data break the contract or
-    a quality gate, 130 cancelled.
+    a quality gate, 75 something that passes has failed (try again), 130 cancelled.
     """
 
 
@@ -68,11 +69,20 @@ for command in (
     beginning.profile,
     running.plan,
     running.run,
+    running.submit,
     looking.list_,
     looking.status,
+    looking.logs,
+    ending.cancel,
+    running.resume,
+    looking.report,
+    ui,
+    ending.rm,
     outputs.verify,
     outputs.gc,
     outputs.head,
+    clusters.cluster,
+    doctor.doctor,
 ):
     main.add_command(command)
 

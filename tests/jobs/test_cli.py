@@ -19,8 +19,8 @@ from engine.errors import ContractRefused
 from jobs import cli
 from jobs.failure import failure
 from jobs.runs.events import EventLog
-from jobs.runs.folder import create_run
 from jobs.runs.state import State
+from jobs.runs.store import Store
 from jobs.spec.jobfile import load_job
 
 ROOT = Path(__file__).parents[2]
@@ -190,7 +190,7 @@ def test_list_and_status_without_runs(millrace: Millrace) -> None:
 
 
 def test_list_and_status(millrace: Millrace) -> None:
-    done, going = (create_run(Path("store"), {"name": name}) for name in ("one", "two"))
+    done, going = (Store.at(Path("store")).create({"name": name}) for name in ("one", "two"))
     entry = done.log.last()
     for state in (State.STARTING, State.RUNNING, State.SUCCEEDED):
         entry = done.log.advance(entry, state)
@@ -218,7 +218,7 @@ def test_list_and_status(millrace: Millrace) -> None:
 
 
 def test_status_of_a_run_that_is_not_there(millrace: Millrace) -> None:
-    run = create_run(Path("store"), {})
+    run = Store.at(Path("store")).create({})
     result = millrace("status", run.id + "0", "--store", "store")
     assert result.exit_code == 2 and run.id in result.stderr
 
@@ -240,7 +240,7 @@ def test_failures(error: BaseException, code: int, text: str) -> None:
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     for _ in range(3):
-        create_run(tmp_path, {"name": "x" * 100})
+        Store.at(tmp_path).create({"name": "x" * 100})
     process = running("list", "--store", tmp_path, "--json")
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
