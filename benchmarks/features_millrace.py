@@ -56,7 +56,6 @@ def marks(folder: Path, rows: int) -> dict[str, float]:
     seconds = millrace_job.seconds(folder)
     if not {"fit", "write"} <= seconds.keys():
         return {}
-    events = next((folder / ".millrace/runs").glob("*/events.jsonl")).read_text().splitlines()
-    starts = (one for one in map(json.loads, events) if one["name"] == "step_started")
-    read = next(one["fields"]["rows"] for one in starts if one["step"] == "fit")
+    starts = (one for one in millrace_job.run_events(folder) if one.name == "step_started")
+    read = next(one.fields["rows"] for one in starts if one.step == "fit")
     return {"fit": seconds["fit"], "transform": seconds["write"], "passes": read / rows}

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,11 @@ import report
 from synthetic import Shape
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+from jobs.runs.events import Event  # noqa: E402
+from jobs.runs.store import Store  # noqa: E402
+
 MODEL, OUTPUT = "models/bench", "predictions"  # beside the job file
 
 
@@ -186,34 +190,33 @@ def seconds(folder: Path) -> dict[str, float]:
     """
     events = run_events(folder)
     marks: dict[str, float] = {}
-    for name in dict.fromkeys(event["step"] for event in events if event["step"]):
+    for name in dict.fromkeys(event.step for event in events if event.step):
         first, last = _times(events, name, "step_started"), _times(events, name, "step_done")
         if first and last:
             marks[name] = last[-1] - first[0]
-        if first and (told := [e for e in events if e["step"] == name and e["name"] == "round"]):
+        if first and (told := [e for e in events if e.step == name and e.name == "round"]):
             load = max(0.0, _first_round(told) - first[0])
             marks |= {"load": load, "boost": _time(told[-1]) - first[0] - load}
     return marks
 
 
-def run_events(folder: Path) -> list[dict[str, Any]]:
+def run_events(folder: Path) -> list[Event]:
     """Return the events of the last run in a folder."""
-    files = sorted((folder / ".millrace/runs").glob("*/events.jsonl"), key=os.path.getmtime)
-    lines = files[-1].read_text().splitlines() if files else []
-    return [json.loads(line) for line in lines]
+    runs = Store.at(folder / ".millrace/runs").runs()
+    return list(runs[-1].told()) if runs else []
 
 
-def _first_round(told: Sequence[Mapping[str, Any]]) -> float:
+def _first_round(told: Sequence[Event]) -> float:
     """Return when the first round began, from the times at which rounds ended."""
     first, last = told[0], told[-1]
-    between = last["fields"]["round"] - first["fields"]["round"]
+    between = last.fields["round"] - first.fields["round"]
     mean = (_time(last) - _time(first)) / max(1, between)
-    return _time(first) - mean * float(first["fields"]["round"])
+    return _time(first) - mean * float(first.fields["round"])
 
 
-def _times(events: Sequence[Mapping[str, Any]], step: str, name: str) -> list[float]:
-    return [_time(e) for e in events if e["step"] == step and e["name"] == name]
+def _times(events: Sequence[Event], step: str, name: str) -> list[float]:
+    return [_time(e) for e in events if e.step == step and e.name == name]
 
 
-def _time(event: Mapping[str, Any]) -> float:
-    return datetime.fromisoformat(event["time"]).timestamp()
+def _time(event: Event) -> float:
+    return event.time.timestamp()

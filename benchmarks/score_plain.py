@@ -65,7 +65,7 @@ def _job(settings: Settings, instead: Callable[[Any, Any], None] | None) -> floa
     """Run the settings' job with a pool; with another function end where it would be committed."""
     sys.path.insert(0, str(millrace_job.REPOSITORY))
     os.environ["PYTHONPATH"] = str(millrace_job.REPOSITORY)
-    # As its workers have it (`cluster.local`).
+    # As its workers have it (`cluster.settings`).
     os.environ |= {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
     from jobs import cli, run
     from jobs.sections import writing

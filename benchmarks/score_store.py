@@ -30,7 +30,7 @@ from synthetic import CACHE, Shape, table
 MODEL = "100x31"
 PIECE = 2**20
 ALONE = (
-    "import sys; from jobs.spec.job import Job; Job.remote = property(lambda job: False); "
+    "import sys; from jobs.spec.job import JobSpec; JobSpec.remote = property(lambda job: False); "
     "from jobs.cli import main; sys.exit(main())"
 )
 Line = dict[str, object]

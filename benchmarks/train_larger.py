@@ -112,7 +112,7 @@ def _line(
 ) -> dict[str, object]:
     cost: measure.Measured = ran.cost
     measured = ran.result.get("memory", {}).get("train", {}).get("measured")
-    rounds = [e["fields"] for e in millrace_job.run_events(folder) if e["name"] == "round"]
+    rounds = [e.fields for e in millrace_job.run_events(folder) if e.name == "round"]
     return {
         "contestant": way,
         "wall": cost.wall,

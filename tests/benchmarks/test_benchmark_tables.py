@@ -1,8 +1,8 @@
 """What benchmarks read and run: tables, job files, events, a measured command."""
 
-import json
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import measure
@@ -19,6 +19,8 @@ import train_shapes
 from synthetic import Shape
 from train_shapes import Case
 
+from jobs.runs.events import Event
+from jobs.runs.store import Store
 from jobs.spec.jobfile import load_job
 
 
@@ -37,14 +39,16 @@ def test_a_job_file_is_what_was_meant(tmp_path: Path) -> None:
 
 
 def test_load_ends_one_mean_round_before_the_first(tmp_path: Path) -> None:
-    def event(second: int, name: str, **fields: int) -> str:
-        time = f"2026-11-21T12:00:{second:02d}+00:00"
-        return json.dumps({"time": time, "name": name, "step": "train", "fields": fields})
+    run = Store.at(tmp_path / ".millrace/runs").create({})
 
-    told = [event(0, "step_started"), event(14, "round", round=2), event(20, "round", round=5)]
-    file = tmp_path / ".millrace/runs/1/events.jsonl"
-    file.parent.mkdir(parents=True)
-    file.write_text("\n".join([*told, event(22, "step_done")]))
+    def event(second: int, name: str, **fields: int) -> None:
+        time = datetime(2026, 11, 21, 12, 0, second, tzinfo=UTC)
+        run.events.write(Event(time, name, "train", fields).encoded())
+
+    event(0, "step_started")
+    event(14, "round", round=2)
+    event(20, "round", round=5)
+    event(22, "step_done")
     assert millrace_job.seconds(tmp_path) == {"train": 22, "load": 10, "boost": 10}
 
 
