@@ -25,7 +25,7 @@ FIND_PYTHON = for python in $(or $(PYTHON),python3.11 python3 python3.12 python3
 	echo "millrace needs Python 3.11 or newer with its venv module (Debian: python3-venv)" >&2; \
 	exit 1; fi
 
-.PHONY: help demo test cover test-long check lint format bench bench-train bench-train-memory bench-train-larger bench-train-stopping bench-train-published bench-train-faults bench-train-same bench-score bench-score-faults bench-profile bench-contract bench-features lock clean
+.PHONY: help demo cover test test-long test-ssh test-ui test-slurm check lint format bench bench-train bench-train-memory bench-train-larger bench-train-stopping bench-train-published bench-train-faults bench-train-same bench-score bench-score-faults bench-commands bench-profile bench-contract bench-features lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -44,6 +44,15 @@ cover: $(VENV)/.dev ## Run all tests with branch coverage, in worker processes t
 
 test-long: $(VENV)/.dev ## Run the tests that take long: giant row groups, cut networks, more faults
 	$(BIN)/python -m pytest -m long $(ARGS)
+
+test-ui: $(VENV)/.dev ## Run the tests of `millrace ui`; needs Debian's chromium
+	MILLRACE_MUST_HAVE=chromium $(BIN)/python -m pytest tests/jobs/ui $(ARGS)
+
+test-ssh: $(VENV)/.dev ## Run the tests with real SSH servers in network namespaces (root, sshd, ip)
+	MILLRACE_MUST_HAVE=ssh $(BIN)/python -m pytest tests/cluster/ssh $(ARGS)
+
+test-slurm: $(VENV)/.dev ## Run jobs on a real SLURM that the tests start on this machine (Debian: slurm-wlm, munge)
+	MILLRACE_MUST_HAVE=slurm $(BIN)/python -m pytest tests/cluster/slurm $(ARGS)
 
 check: lint test ## Everything that must hold before a commit
 
@@ -85,6 +94,9 @@ bench-score: $(VENV)/.dev ## Scoring against Dask DataFrame and Booster.predict;
 
 bench-score-faults: $(VENV)/.dev ## Random kill -9 while scoring; ARGS='--faults 300'
 	$(BIN)/python benchmarks/score_faults.py $(ARGS)
+
+bench-commands: $(VENV)/.dev ## How long a user waits for a command; ARGS=...
+	$(BIN)/python benchmarks/commands.py $(ARGS)
 
 bench-profile: $(VENV)/.dev ## Profiling against Polars, Dask DataFrame and report libraries; ARGS=...
 	$(BIN)/python benchmarks/profile.py $(ARGS)

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from jobs.spec.job import Job
+from jobs.spec.job import JobSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -93,4 +93,6 @@ def test_every_dependency_is_used() -> None:
 
 def test_job_file_of_the_readme_is_a_job_file() -> None:
     blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert [Job.model_validate(tomllib.loads(block)).name for block in blocks] == ["flight-delays"]
+    assert [JobSpec.model_validate(tomllib.loads(block)).name for block in blocks] == [
+        "flight-delays"
+    ]
