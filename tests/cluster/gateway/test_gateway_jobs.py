@@ -58,11 +58,14 @@ def whole(job: Path) -> bool:
     return scored(job)["id"].sort().to_list() == list(range(PARTS * ROWS))
 
 
+EVENTS = "runs/*/events.jsonl"
+
+
 def frozen_while_scoring(server: Server, job: Path, process: subprocess.Popen[str]) -> None:
-    """Stop the worker as soon as it has registered, so that the test is never late."""
+    """Stop the worker as soon as scoring is told to begin: the cluster was looked at before."""
     end = time.monotonic() + 90
-    logs = server.folder / "clusters"
-    while not any(b"Register worker" in log.read_bytes() for log in logs.glob("*/logs/sch*")):
+    begun = b"millrace.step.started"
+    while not any(begun in told.read_bytes() for told in job.parent.glob(EVENTS)):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.02)
