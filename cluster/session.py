@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from cluster.preflight.needs import Needs
 from cluster.preflight.verdict import Verdict
 from cluster.resources import Resources
-from cluster.spec import ClusterSpec, LocalCluster
+from cluster.spec import AddressCluster, ClusterSpec, LocalCluster
 from cluster.spec.base import Own
-from cluster.spec.elsewhere import Sized
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -92,10 +91,21 @@ def examined(spec: ClusterSpec, needs: Needs) -> list[Verdict]:
 
 @contextmanager
 def _opened(spec: ClusterSpec, remote: bool = False) -> Iterator[Session]:
-    resources = offered(spec, remote=remote)
-    with _provider(spec.kind).opened(spec, resources) as client:
+    with _connected(spec, remote) as (client, resources):
         shown = not isinstance(spec, Own) or spec.dashboard
         yield Session(client, resources, client.dashboard_link if shown else None)
+
+
+@contextmanager
+def _connected(spec: ClusterSpec, remote: bool) -> Iterator[tuple[Client, Resources]]:
+    provider = _provider(spec.kind)
+    if isinstance(spec, AddressCluster):
+        with provider.opened(spec) as client:
+            yield client, provider.offered(spec, client)
+        return
+    resources = spec.resources(remote=remote)
+    with provider.opened(spec, resources) as client:
+        yield client, resources
 
 
 def offered(spec: ClusterSpec, *, remote: bool = False) -> Resources:
@@ -108,10 +118,10 @@ def offered(spec: ClusterSpec, *, remote: bool = False) -> Resources:
     Raises:
         ClusterError: It cannot be had.
     """
-    if isinstance(spec, (LocalCluster, Sized)):
+    if not isinstance(spec, AddressCluster):
         return spec.resources(remote=remote)
-    found: Resources = _provider(spec.kind).offered(spec)
-    return found
+    with _connected(spec, remote) as (_, resources):
+        return resources
 
 
 def _provider(kind: str) -> Any:

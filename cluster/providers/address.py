@@ -26,12 +26,11 @@ SECONDS = 15
 
 
 @contextmanager
-def opened(spec: AddressCluster, resources: Resources) -> Iterator[Client]:
+def opened(spec: AddressCluster) -> Iterator[Client]:
     """Connect to the cluster. On the way out all that it holds for this session is given back.
 
     Args:
         spec: The section of the job file.
-        resources: What the cluster offers; it was asked.
 
     Yields:
         The connected client.
@@ -39,59 +38,6 @@ def opened(spec: AddressCluster, resources: Resources) -> Iterator[Client]:
     Raises:
         ClusterError: The cluster is not there, or refuses this client.
     """
-    with _attached(spec) as client:
-        yield client
-
-
-def offered(spec: AddressCluster) -> Resources:
-    """Ask the scheduler what its workers have.
-
-    Args:
-        spec: The section of the job file.
-
-    Returns:
-        What every worker has at least, with notes on what differs from a cluster of our own.
-
-    Raises:
-        ClusterError: The cluster is not there, refuses this client, or has no worker that is
-            bounded in memory.
-    """
-    with _attached(spec) as client:
-        workers = client.scheduler_info(n_workers=-1)["workers"]
-        if not workers:
-            raise ClusterError(
-                f"the cluster at {spec.address} has no worker",
-                "start some: `dask worker ADDRESS --nthreads 1 --memory-limit 4GiB`, with "
-                "--tls-ca-file, --tls-cert and --tls-key where the address is tls://",
-            )
-        memory = [int(worker["memory_limit"] or 0) for worker in workers.values()]
-        if not all(memory):
-            raise ClusterError(
-                f"{memory.count(0)} of {len(memory)} workers have no bound of memory, so no plan "
-                "can be made for them",
-                "start them with --memory-limit, such as --memory-limit 4GiB",
-            )
-        held = [int(worker["nthreads"]) for worker in workers.values()]
-        threads = _threads(client, min(held))
-        notes = told(client, workers, threads)
-        # On one of the workers' machines this process takes a part of what its worker may use.
-        least = min(memory) - (PROCESS_BYTES if hosted() else 0)
-        return Resources(len(workers), threads, least, min(held) - threads, notes=notes)
-
-
-def _threads(client: Client, held: int) -> int:
-    """Return how many tasks of a worker compute at once: fewer than it holds where we started it.
-
-    `os.getenv` and not a function of ours: millrace may not be there yet.
-    """
-    # One that is cut off does not answer, until the scheduler gives it up.
-    answers = client.run(os.getenv, CORES, on_error="ignore")
-    said = [int(value) for value in answers.values() if value]
-    return min([held, *said])
-
-
-@contextmanager
-def _attached(spec: AddressCluster) -> Iterator[Client]:
     address, certificates = _place(spec)
     url = urlsplit(address)
     context = certificates.get_connection_args("client")["ssl_context"] if certificates else None
@@ -110,6 +56,52 @@ def _attached(spec: AddressCluster) -> Iterator[Client]:
         ) from None
     with client:
         yield client
+
+
+def offered(spec: AddressCluster, client: Client) -> Resources:
+    """Ask the scheduler what its workers have.
+
+    Args:
+        spec: The section of the job file.
+        client: Connected to it.
+
+    Returns:
+        What every worker has at least, with notes on what differs from a cluster of our own.
+
+    Raises:
+        ClusterError: The cluster has no worker, or one that is not bounded in memory.
+    """
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    if not workers:
+        raise ClusterError(
+            f"the cluster at {spec.address} has no worker",
+            "start some: `dask worker ADDRESS --nthreads 1 --memory-limit 4GiB`, with "
+            "--tls-ca-file, --tls-cert and --tls-key where the address is tls://",
+        )
+    memory = [int(worker["memory_limit"] or 0) for worker in workers.values()]
+    if not all(memory):
+        raise ClusterError(
+            f"{memory.count(0)} of {len(memory)} workers have no bound of memory, so no plan "
+            "can be made for them",
+            "start them with --memory-limit, such as --memory-limit 4GiB",
+        )
+    held = [int(worker["nthreads"]) for worker in workers.values()]
+    threads = _threads(client, min(held))
+    notes = told(client, workers, threads)
+    # On one of the workers' machines this process takes a part of what its worker may use.
+    least = min(memory) - (PROCESS_BYTES if hosted() else 0)
+    return Resources(len(workers), threads, least, min(held) - threads, notes=notes)
+
+
+def _threads(client: Client, held: int) -> int:
+    """Return how many tasks of a worker compute at once: fewer than it holds where we started it.
+
+    `os.getenv` and not a function of ours: millrace may not be there yet.
+    """
+    # One that is cut off does not answer, until the scheduler gives it up.
+    answers = client.run(os.getenv, CORES, on_error="ignore")
+    said = [int(value) for value in answers.values() if value]
+    return min([held, *said])
 
 
 def _place(spec: AddressCluster) -> tuple[str, Security | None]:

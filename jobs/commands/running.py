@@ -18,6 +18,7 @@ from jobs.commands.options import (
     storage_option,
     store_option,
 )
+from jobs.driving.selection import SECTIONS
 
 if TYPE_CHECKING:
     from jobs.driving.selection import Selection
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SECTION = click.Choice(("profile", "sort", "prepare", "train", "score"))
+SECTION = click.Choice(SECTIONS)
 
 
 def selecting(command: F) -> F:

@@ -6,7 +6,6 @@ checkpoints, so a driver that starts anew does what is left.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -121,7 +120,7 @@ def adopted(run: Run, after: int | None = None) -> Entry:
 
 def _here() -> dict[str, Any]:
     here = ProcessName.here()
-    return {"host": socket.gethostname(), "pid": here.pid, "versions": versions()}
+    return {"host": here.host, "pid": here.pid, "versions": versions()}
 
 
 @dataclass

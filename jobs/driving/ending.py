@@ -24,10 +24,11 @@ def cancel(run: Run, *, now: bool = False) -> str:
     last = run.log.last()
     state = run.stands(last)
     if state.active:
-        first = run.ask_to_end(run.epoch(), DRAIN)
+        epoch = run.epoch()
+        first = run.ask_to_end(epoch, DRAIN)
         if first and not now:
             return DRAIN
-        run.ask_to_end(run.epoch(), NOW)
+        run.ask_to_end(epoch, NOW)
         return NOW
     if state in (State.PENDING, State.LOST):
         if last.state.active:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import SpecError
-from jobs.spec.job import JobSpec
-from jobs.spec.problems import nearest
+
+if TYPE_CHECKING:
+    from jobs.spec.job import JobSpec
 
 SECTIONS = ("profile", "sort", "prepare", "train", "score")
 """The sections that do something, in their order; ``evaluate`` belongs to ``train``."""
@@ -34,6 +35,8 @@ class Selection:
         Raises:
             SpecError: A section is unknown, or the job does not have it.
         """
+        from jobs.spec.problems import nearest  # the command line wants `SECTIONS` alone
+
         there = [name for name in SECTIONS if getattr(job, name) is not None]
         for name in (*self.only, *filter(None, [self.since])):
             if name not in there:

@@ -75,7 +75,7 @@ def status_of(run: Run) -> dict[str, Any]:
         run: The run.
     """
     entries = run.log.entries()
-    last, state = entries[-1], run.state()
+    last, state = entries[-1], run.stands(entries[-1])
     return {
         "run": run.id,
         "job": run.job().get("name"),
