@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from engine.errors import MillraceError
 from engine.exact import ExactSum
+from engine.metrics.confidence import LEVEL, Interval
 from engine.metrics.scores import Scores
 
 S = TypeVar("S", bound=Scores)
@@ -79,15 +80,24 @@ class CustomScores(Generic[S]):
         rows = self.rows + other.rows
         return CustomScores(self.own.merge(other.own), self.metrics, sums, rows)
 
-    def results(self) -> dict[str, float]:
-        """Return the task's metrics and the custom ones, which are NaN without rows."""
+    def results(self, names: Collection[str] | None = None) -> dict[str, float]:
+        """Return the task's metrics and the custom ones, which are NaN without rows.
+
+        Args:
+            names: The ones that are wanted; all unless told.
+        """
         custom = {
             metric.name: float(metric.value(np.array([s.value for s in sums]), self.rows))
             if self.rows
             else float("nan")
             for metric, sums in zip(self.metrics, self.sums, strict=True)
+            if names is None or metric.name in names
         }
-        return {**self.own.results(), **custom}
+        return {**self.own.results(names), **custom}
+
+    def intervals(self, level: float = LEVEL) -> dict[str, Interval]:
+        """Return the confidence intervals of the task's own metrics."""
+        return self.own.intervals(level)
 
     def curves(self) -> dict[str, Any]:
         """Return what a report draws of the task's own statistics."""

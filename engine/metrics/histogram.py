@@ -89,8 +89,15 @@ class ScoreHistogram:
             rank: From 1 to the number of rows.
         """
         rows = np.cumsum(self.positives + self.negatives)
-        key = self.keys[np.searchsorted(rows, rank)]
-        return float(_least(key + np.ones(1, np.uint32), self.shift)[0])
+        return self.after(int(np.searchsorted(rows, rank)))
+
+    def after(self, place: int) -> float:
+        """Return the least score above all that share a key.
+
+        Args:
+            place: Which key, from 0.
+        """
+        return float(_least(self.keys[place] + np.ones(1, np.uint32), self.shift)[0])
 
     @property
     def totals(self) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from engine.errors import MillraceError
 from engine.exact import ExactSum
+from engine.metrics import confidence
+from engine.metrics.confidence import Both, Interval, added
 from engine.metrics.histogram import refuse_missing
 from engine.metrics.relevance import RankMetrics
 from engine.metrics.scores import mean
@@ -49,20 +51,20 @@ class RankingScores:
         metrics: What is measured.
         rows: Rows seen.
         queries: Queries in the sums.
-        sums: Sum over these queries of each metric.
+        sums: Sum over these queries of each metric, and of its square.
         ends: The first and the last query; one of them when there is only one, none without rows.
     """
 
     metrics: RankMetrics
     rows: int = 0
     queries: int = 0
-    sums: tuple[ExactSum, ...] = ()
+    sums: tuple[Both, ...] = ()
     ends: tuple[Run, ...] = ()
 
     @classmethod
     def empty(cls, metrics: RankMetrics) -> RankingScores:
         """Return the statistics of no rows."""
-        return cls(metrics, sums=tuple(ExactSum() for _ in metrics.names))
+        return cls(metrics, sums=tuple((ExactSum(), ExactSum()) for _ in metrics.names))
 
     @classmethod
     def of(
@@ -108,22 +110,37 @@ class RankingScores:
             self.metrics,
             self.rows + other.rows,
             self.queries + other.queries + len(runs[1:-1]),
-            tuple(a + b + c for a, b, c in sums),
+            tuple(added(added(a, b), c) for a, b, c in sums),
             tuple(runs[:1] + runs[1:][-1:]),
         )
 
-    def results(self) -> dict[str, float]:
-        """Return rows, queries and the mean of each metric over the queries; NaN without rows."""
-        queries, last = self.queries + len(self.ends), self._closed(self.ends)
-        totals = [(one + two).value for one, two in zip(self.sums, last, strict=True)]
-        found = {name: mean(t, queries) for name, t in zip(self.metrics.names, totals, strict=True)}
-        return {"rows": self.rows, "queries": queries, **found}
+    def results(self, names: Collection[str] | None = None) -> dict[str, float]:
+        """Return rows, queries and the mean of each metric over the queries; NaN without rows.
+
+        Args:
+            names: The ones that are wanted; all unless told.
+        """
+        queries = self.queries + len(self.ends)
+        counts: dict[str, float] = {"rows": self.rows, "queries": queries}
+        found = {name: mean(total.value, queries) for name, (total, _) in self._totals().items()}
+        return {n: v for n, v in (counts | found).items() if names is None or n in names}
+
+    def intervals(self, level: float = confidence.LEVEL) -> dict[str, Interval]:
+        """Return the normal interval of each mean over the queries, taken for independent."""
+        queries = self.queries + len(self.ends)
+        totals = self._totals().items()
+        return {name: confidence.of_mean(*both, queries, level) for name, both in totals}
 
     def curves(self) -> dict[str, Any]:
         """Return nothing: no figure is drawn of them."""
         return {}
 
-    def _closed(self, runs: Sequence[Run]) -> tuple[ExactSum, ...]:
+    def _totals(self) -> dict[str, Both]:
+        """Return the sums over all queries, those at the ends too."""
+        sums = zip(self.sums, self._closed(self.ends), strict=True)
+        return dict(zip(self.metrics.names, (added(*both) for both in sums), strict=True))
+
+    def _closed(self, runs: Sequence[Run]) -> tuple[Both, ...]:
         """Return the sums over queries that have all their rows."""
         sizes = [len(run.y) for run in runs]
         y = np.concatenate([run.y for run in runs]) if runs else np.empty(0)
@@ -152,6 +169,6 @@ def _summed(
     y: npt.NDArray[np.float64],
     p: npt.NDArray[np.float64],
     starts: npt.NDArray[np.int64],
-) -> tuple[ExactSum, ...]:
+) -> tuple[Both, ...]:
     values = metrics.values(y, p, starts)
-    return tuple(ExactSum.of(values[:, column]) for column in range(values.shape[1]))
+    return tuple(ExactSum.of_both(values[:, column]) for column in range(values.shape[1]))

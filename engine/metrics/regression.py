@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import MillraceError
-from engine.exact import ExactSum
+from engine.exact import ExactSum, nearest
+from engine.metrics import confidence
+from engine.metrics.confidence import Both, Interval, added
+from engine.metrics.error_detail import ErrorDetail
 from engine.metrics.histogram import refuse_missing
-from engine.metrics.losses import LOSSES, Params
+from engine.metrics.losses import LOSSES, ROOTED, Params
+from engine.metrics.scores import asked, mean
 
 Vector = npt.NDArray[np.floating]
 
@@ -24,20 +30,22 @@ class RegressionScores:
     Args:
         rows: Rows seen.
         label: Sum of labels.
-        label_squares: Sum of squared labels, exact.
+        label_squares: Sum of squared labels.
         error: Sum of prediction minus label.
-        absolute: Sum of absolute errors.
         squares: Sum of squared errors.
-        losses: Sums of other losses, by the name of the metric.
+        absolute: Sum of absolute errors.
+        losses: Sums of other losses, and of their squares, by the name of the metric.
+        detail: What only an evaluation tells; ``None`` for the rounds of a training.
     """
 
     rows: int = 0
     label: ExactSum = field(default_factory=ExactSum)
     label_squares: ExactSum = field(default_factory=ExactSum)
     error: ExactSum = field(default_factory=ExactSum)
-    absolute: ExactSum = field(default_factory=ExactSum)
     squares: ExactSum = field(default_factory=ExactSum)
-    losses: Mapping[str, ExactSum] = field(default_factory=dict)
+    absolute: ExactSum = field(default_factory=ExactSum)
+    losses: Mapping[str, Both] = field(default_factory=dict)
+    detail: ErrorDetail | None = field(default_factory=ErrorDetail)
 
     @classmethod
     def of(
@@ -46,6 +54,8 @@ class RegressionScores:
         p: Vector,
         losses: Sequence[str] = (),
         params: Params | None = None,
+        *,
+        whole: bool = True,
     ) -> RegressionScores:
         """Score one block of rows.
 
@@ -54,6 +64,7 @@ class RegressionScores:
             p: Shape (n,), predictions.
             losses: Metrics of `engine.metrics.losses` that are wanted too.
             params: Their parameters, under LightGBM's names.
+            whole: Whether what only an evaluation tells is counted too.
 
         Raises:
             MillraceError: On NaN or infinite values, unequal lengths, or values that have no such
@@ -68,41 +79,89 @@ class RegressionScores:
         return cls(
             len(labels),
             *ExactSum.of_both(labels),
-            ExactSum.of(error),
+            *ExactSum.of_both(error),
             ExactSum.of(np.abs(error)),
-            ExactSum.of(error * error),
-            {name: ExactSum.of(LOSSES[name](labels, guesses, params or {})) for name in losses},
+            {n: ExactSum.of_both(LOSSES[n](labels, guesses, params or {})) for n in losses},
+            ErrorDetail.of(labels, guesses) if whole else None,
         )
 
     def merge(self, other: RegressionScores) -> RegressionScores:
         """Return the statistics of both sets of rows."""
         names = self.losses if self.rows else other.losses
-        none = ExactSum()
+        none = (ExactSum(), ExactSum())
+        one, two = self.detail, other.detail
         return RegressionScores(
             self.rows + other.rows,
             self.label + other.label,
             self.label_squares + other.label_squares,
             self.error + other.error,
-            self.absolute + other.absolute,
             self.squares + other.squares,
-            {name: self.losses.get(name, none) + other.losses.get(name, none) for name in names},
+            self.absolute + other.absolute,
+            {n: added(self.losses.get(n, none), other.losses.get(n, none)) for n in names},
+            one.merge(two) if one is not None and two is not None else None,
         )
 
-    def results(self) -> dict[str, float]:
-        """Return the metrics by name; NaN without rows, r2 NaN when the labels do not vary."""
-        if not self.rows:
-            names = ("rmse", "mae", "r2", "bias", *self.losses)
-            return {"rows": 0} | dict.fromkeys(names, float("nan"))
-        spread = self.label_squares.fraction - self.label.fraction**2 / self.rows
-        return {
-            "rows": self.rows,
-            "rmse": float(self.squares.fraction / self.rows) ** 0.5,
-            "mae": self.absolute.value / self.rows,
-            "r2": float(1 - self.squares.fraction / spread) if spread else float("nan"),
-            "bias": self.error.value / self.rows,
-            **{name: total.value / self.rows for name, total in self.losses.items()},
+    def results(self, names: Collection[str] | None = None) -> dict[str, float]:
+        """Return the metrics by name; NaN without rows.
+
+        ``r2`` and ``explained_variance`` (which forgives a constant bias) are NaN when the labels
+        do not vary (scikit-learn: 0 or 1), ``rmsle`` where a label or prediction is -1 or less
+        (scikit-learn refuses them).
+
+        Args:
+            names: The ones that are wanted; all unless told.
+        """
+        detail = self.detail.results(self.rows) if self.detail is not None else {}
+        return asked(
+            {
+                "rows": lambda: self.rows,
+                "rmse": lambda: mean(self.squares.value, self.rows) ** 0.5,
+                "mae": lambda: mean(self.absolute.value, self.rows),
+                "r2": self._r2,
+                "explained_variance": self._explained,
+                "bias": lambda: mean(self.error.value, self.rows),
+                **{name: partial(float, value) for name, value in detail.items()},
+                **{name: partial(self._loss, name) for name in self.losses},
+            },
+            names,
+        )
+
+    def intervals(self, level: float = confidence.LEVEL) -> dict[str, Interval]:
+        """Return the confidence intervals of the metrics; `engine.metrics.confidence` says how."""
+        rows, detail = self.rows, self.detail
+        found = {
+            "mae": confidence.of_mean(self.absolute, self.squares, rows, level),
+            "bias": confidence.of_mean(self.error, self.squares, rows, level),
         }
+        if detail is not None:
+            found |= detail.intervals(self.squares, rows, level)
+            found |= detail.fits(self._r2(), self._explained(), level)
+        for name, sums in self.losses.items():
+            way = confidence.of_root if name in ROOTED else confidence.of_mean
+            found[name] = way(*sums, rows, level)
+        return found
 
     def curves(self) -> dict[str, Any]:
-        """Return nothing: no figure is drawn of them."""
-        return {}
+        """Return what a report draws: rows by prediction and residual, unless there are none."""
+        if self.detail is None or not self.detail.table.counts.size:
+            return {}
+        return {"residuals": self.detail.table.figure()}
+
+    def _loss(self, name: str) -> float:
+        value = mean(self.losses[name][0].value, self.rows)
+        return value**0.5 if name in ROOTED else value
+
+    def _r2(self) -> float:
+        return self._kept(self.squares.fraction)
+
+    def _explained(self) -> float:
+        if not self.rows:
+            return float("nan")
+        return self._kept(self.squares.fraction - self.error.fraction**2 / self.rows)
+
+    def _kept(self, lost: Fraction) -> float:
+        """Return the share of the labels' variation that is not lost."""
+        if not self.rows:
+            return float("nan")
+        spread = self.label_squares.fraction - self.label.fraction**2 / self.rows
+        return nearest(1 - lost / spread) if spread else float("nan")

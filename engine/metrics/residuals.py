@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.metrics.confidence import LEVEL, Interval
 from engine.metrics.histogram import ScoreHistogram
+from engine.metrics.scores import asked
 
 
 def beyond(
@@ -42,9 +45,13 @@ class ResidualScores:
         """Return the counts of both sets of rows."""
         return ResidualScores(self.histogram.merge(other.histogram))
 
-    def results(self) -> dict[str, float]:
-        """Return the rows."""
-        return {"rows": sum(self.histogram.totals)}
+    def results(self, names: Collection[str] | None = None) -> dict[str, float]:
+        """Return the rows; of ``names``, when they are among them."""
+        return asked({"rows": lambda: sum(self.histogram.totals)}, names)
+
+    def intervals(self, level: float = LEVEL) -> dict[str, Interval]:
+        """Return nothing: no metric is told."""
+        return {}
 
     def curves(self) -> dict[str, Any]:
         """Return nothing: no figure is drawn of them."""

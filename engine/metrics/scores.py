@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, Self
+
+from engine.metrics.confidence import LEVEL, Interval
+
+Asked = Callable[[], float]
+"""A metric that is computed when it is asked for."""
 
 
 class Scores(Protocol):
@@ -15,11 +21,27 @@ class Scores(Protocol):
     def merge(self, other: Self) -> Self:
         """Return the statistics of both sets of rows; ``other`` are the rows that follow."""
 
-    def results(self) -> dict[str, float]:
-        """Return counts and metrics by name; NaN where there is nothing to tell."""
+    def results(self, names: Collection[str] | None = None) -> dict[str, float]:
+        """Return counts and metrics by name; NaN where there is nothing to tell.
+
+        Args:
+            names: The ones that are wanted; all unless told.
+        """
+
+    def intervals(self, level: float = LEVEL) -> dict[str, Interval]:
+        """Return the confidence intervals of those metrics that have one; NaN as in `results`.
+
+        Args:
+            level: Of confidence, in (0, 1).
+        """
 
     def curves(self) -> dict[str, Any]:
         """Return what a report draws of them, by the name of the figure, as JSON values."""
+
+
+def asked(known: Mapping[str, Asked], names: Collection[str] | None) -> dict[str, float]:
+    """Return the metrics that are asked for, in the order they are known; all without names."""
+    return {name: tell() for name, tell in known.items() if names is None or name in names}
 
 
 def mean(total: float, rows: int) -> float:

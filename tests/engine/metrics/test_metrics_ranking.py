@@ -100,6 +100,26 @@ def test_ndcg_is_that_of_scikit_learn_where_scores_differ() -> None:
         assert results[f"ndcg@{cut}"] == pytest.approx(true, rel=1e-12)
 
 
+def test_map_is_that_of_scikit_learn_by_query_where_scores_differ() -> None:
+    random = np.random.default_rng(8)
+    query = np.repeat(np.arange(60, dtype=np.uint64), 10)
+    y, p = random.integers(0, 2, 600).astype(np.float32), random.normal(size=600)
+    y[::10] = 1  # a query without relevant rows has no precision in scikit-learn
+    found = MEASURE.of(y, p, query).results()["map@10"]
+    each = [reference.average_precision_score(y[query == q], p[query == q]) for q in range(60)]
+    assert found == pytest.approx(np.mean(each), rel=1e-12)
+
+
+def test_ndcg_of_many_queries_is_the_mean_of_scikit_learn_s() -> None:
+    random = np.random.default_rng(7)
+    query = np.repeat(np.arange(60, dtype=np.uint64), 10)
+    y, p = random.integers(0, 4, 600).astype(np.float32), random.normal(size=600)
+    results = MEASURE.of(y, p, query).results()
+    for cut in (1, 5, 10):
+        true = reference.ndcg_score((2.0**y - 1).reshape(60, 10), p.reshape(60, 10), k=cut)
+        assert results[f"ndcg@{cut}"] == pytest.approx(true, rel=1e-12)
+
+
 def test_mrr_ties_and_queries_without_relevant_rows() -> None:
     y = np.array([0, 0, 1, 0, 0, 2, 1], np.float32)
     p = np.array([1, 1, 1, 5, 4, 2, 3], np.float64)

@@ -21,6 +21,7 @@ from engine.metrics import (
     RegressionScores,
     higher_is_better,
 )
+from tests.engine.metrics.states import bits
 
 Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
@@ -57,11 +58,7 @@ def merged_state(kind: Any, data: Pair, cuts: list[int], backwards: bool) -> byt
 
 def state(scores: Any) -> bytes:
     """Every number that the scores hold, to the last bit."""
-    if isinstance(scores, RegressionScores):
-        return repr(scores).encode()
-    h = scores.histogram
-    arrays = b"".join(a.tobytes() for a in (h.keys, h.positives, h.negatives, scores.bins))
-    return arrays + repr((h.shift, scores.loss, scores.squares, scores.correct)).encode()
+    return bits(scores).encode()
 
 
 @settings(deadline=None)
@@ -123,7 +120,10 @@ def test_log_loss_is_clipped_and_stays_finite() -> None:
 
 def test_a_half_is_not_called_positive() -> None:
     """As LightGBM's binary_error and an argmax over two classes decide."""
-    assert BinaryScores.of(np.array([0, 0, 1]), np.full(3, 0.5)).correct == 2
+    assert BinaryScores.of(np.array([0, 0, 1]), np.full(3, 0.5)).confusion.tolist() == [
+        [2, 0],
+        [1, 0],
+    ]
 
 
 def test_calibration_bins_hold_means() -> None:
@@ -183,4 +183,6 @@ def test_direction() -> None:
 def test_states_travel() -> None:
     scores = BinaryScores.of(*sample(1000))
     assert state(pickle.loads(pickle.dumps(scores))) == state(scores)
-    assert len(pickle.dumps(RegressionScores.of(*sample(1000)))) < 4096
+    # A round's statistics are small; an evaluation's hold a table of at most 64 x 64 counts.
+    assert len(pickle.dumps(Measure("regression").each_round(*sample(1000)))) < 4096
+    assert len(pickle.dumps(RegressionScores.of(*sample(1000)))) < 40_000
