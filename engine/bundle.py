@@ -1,4 +1,4 @@
-"""A model on disk: text, JSON and a list of digests. Nothing in it is ever unpickled.
+"""A model on disk: text, JSON, Arrow and a list of digests. Nothing in it is ever unpickled.
 
 The digests are checked before a byte of the model is parsed: LightGBM's parser is memory-unsafe on
 damaged text. They protect against damage, not against somebody who can rewrite the list too.
@@ -21,12 +21,17 @@ from engine.classes import Class
 from engine.contract import Rule
 from engine.errors import ModelError
 from engine.features.fitted import FittedPipeline
+from engine.models.learned import Learned
+from engine.models.stored import kept
+from engine.models.stored import restored as restored_model
 
 DIGESTS = "digests.json"
-MODEL = "model.txt"
 CALIBRATION = "calibration.json"
 TASK = ("task", "objective", "classes", "target", "query")
 """What ``task.json`` says; older bundles say only ``task`` and ``target``."""
+
+DECIDES = 0.5
+"""Probability above which a row is of the second class where nothing else was chosen."""
 
 ALPHA = 0.9
 """LightGBM's quantile when ``alpha`` is not given (LightGBM 4.7, Parameters.rst)."""
@@ -37,32 +42,34 @@ class Bundle:
     """All that scoring needs, and where the model came from.
 
     Attributes:
-        model: LightGBM's model text; features are named ``f0``, ``f1``, … in the pipeline's order.
+        model: What predicts the features' matrix.
         pipeline: The fitted features.
         types: Type name of each input column after the contract.
         rules: Contract of the input columns.
-        task: ``binary``, ``multiclass``, ``regression`` or ``ranking``.
-        target: SQL expression of the label.
+        task: One of `engine.learners.estimator.Task`.
+        target: SQL expression of the label; ``None``: there is none.
         metrics: Metrics by part, and the baseline's.
         provenance: Job, data digests, versions, seed, rows.
         objective: LightGBM's objective; ``None``: the task's own.
         classes: Values of the label in the order of their codes; ``None``: the label is a number.
         query: Column that said which rows were ranked against each other, if any did.
         calibration: What makes probabilities of those that the model says, if anything does.
+        threshold: Probability above which a row is of the second class; ``None``: 0.5.
     """
 
-    model: str
+    model: Learned
     pipeline: FittedPipeline
     types: Mapping[str, str]
     rules: Mapping[str, Rule]
     task: str
-    target: str
+    target: str | None
     metrics: Mapping[str, Any]
     provenance: Mapping[str, Any]
     objective: str | None = None
     classes: tuple[Class, ...] | None = None
     query: str | None = None
     calibration: Calibration | None = None
+    threshold: float | None = None
 
     def files(self) -> dict[str, bytes]:
         """Return the content of the bundle's files by name, with the digest list."""
@@ -71,10 +78,10 @@ class Bundle:
             for name, rule in self.rules.items()
         }
         contents = {
-            MODEL: self.model.encode(),
+            **kept(self.model),
             **self.pipeline.files(),
             "contract.json": _json({"types": dict(self.types), "rules": rules}),
-            "task.json": _json({name: getattr(self, name) for name in TASK}),
+            "task.json": _json(self._task()),
             "metrics.json": _json(self.metrics),
             "provenance.json": _json(self.provenance),
         }
@@ -82,9 +89,28 @@ class Bundle:
             contents[CALIBRATION] = _json(self.calibration.told())
         return digested(contents)
 
+    def _task(self) -> dict[str, Any]:
+        """Return ``task.json``; of models without a threshold as it was before there were any."""
+        told = {name: getattr(self, name) for name in TASK}
+        return told if self.threshold is None else {**told, "threshold": self.threshold}
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the model says of a row, where its task does not tell: components."""
+        return int(getattr(self.model, "outputs", 1))
+
     def calibrated(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return predictions of the model as they are told: calibrated, if they are."""
         return self.calibration.apply(scores) if self.calibration else scores
+
+    def deciding(self, asked: float | None = None) -> float:
+        """Return the probability above which a row is of the second class.
+
+        Args:
+            asked: What a job says; ``None``: what was chosen in training, or 0.5.
+        """
+        own = DECIDES if self.threshold is None else self.threshold
+        return own if asked is None else asked
 
     @property
     def quantile(self) -> float | None:
@@ -100,7 +126,7 @@ class Bundle:
         That is the model, its features, contract, task and calibration.
         """
         contents = self.files()
-        parts = [MODEL, *self.pipeline.files(), "contract.json", "task.json"]
+        parts = [*kept(self.model), *self.pipeline.files(), "contract.json", "task.json"]
         parts += [CALIBRATION] if self.calibration else []
         return hashlib.sha256(b"\0".join(contents[name] for name in parts)).hexdigest()
 
@@ -122,7 +148,7 @@ def load(folder: Path) -> Bundle:
     contract, task = parsed["contract.json"], parsed["task.json"]
     rules = {name: _rule(fields) for name, fields in contract["rules"].items()}
     return Bundle(
-        contents[MODEL].decode(),
+        restored_model(contents),
         FittedPipeline.of_files(contents),
         contract["types"],
         rules,
@@ -134,6 +160,7 @@ def load(folder: Path) -> Bundle:
         None if task.get("classes") is None else tuple(task["classes"]),
         task.get("query"),
         restored(parsed[CALIBRATION]) if CALIBRATION in parsed else None,
+        task.get("threshold"),
     )
 
 

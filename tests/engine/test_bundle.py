@@ -14,6 +14,7 @@ from engine.contract import Rule
 from engine.errors import ModelError
 from engine.features import encode, impute, scale
 from engine.features.pipeline import Pipeline
+from engine.models import Trees
 from tests.engine.features.stepping import fit_pipeline
 
 FRAME = pl.DataFrame({"x": [0.1, None, 1 / 3], "c": ["a", "ü", "b"]})
@@ -24,7 +25,7 @@ STEPS = (
 )
 
 BUNDLE = Bundle(
-    model="tree\nversion=v4\n",
+    model=Trees("tree\nversion=v4\n"),
     pipeline=fit_pipeline(Pipeline({"d": "x * 2"}, STEPS), FRAME),
     types={"x": "float32", "c": "string"},
     rules={"x": Rule("float32", min=-1.5), "c": Rule(values=("a", "ü"))},
@@ -67,7 +68,7 @@ def test_every_damaged_or_missing_file_is_told(tmp_path: Path, name: str) -> Non
 def test_the_digest_is_of_what_decides_predictions() -> None:
     other = {**vars(BUNDLE), "metrics": {}, "provenance": {}}
     assert Bundle(**other).digest == BUNDLE.digest
-    assert Bundle(**{**other, "model": "tree\n"}).digest != BUNDLE.digest
+    assert Bundle(**{**other, "model": Trees("tree\n")}).digest != BUNDLE.digest
 
 
 def test_classes_keep_their_type_and_the_task_is_told(tmp_path: Path) -> None:
