@@ -1,0 +1,37 @@
+"""What a worker holds when it scores with an estimator that is yet to be trained."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.learners.estimator import Way
+from engine.learners.lesson import Assignment
+from engine.learners.sampled import memory as sampled
+from engine.learners.streamed import memory as streamed
+from engine.plan import MIB, Term
+
+LIBRARY: Final = 60 * MIB
+"""scikit-learn, SciPy and skops beyond `engine.memory.models.PREDICTOR`, which they need none of:
+workers that had trained, measured and scored held up to 427 MiB (VmHWM), of which those two and
+`engine.memory.passes.WORKER` are 400."""
+
+WAYS: Final[tuple[Way, ...]] = ("streamed", "sampled")
+"""Ways of learning whose models are estimators of scikit-learn."""
+
+
+def scoring(assignment: Assignment, features: int, rows: int) -> tuple[Term, ...]:
+    """Return the terms beside those of a pass with a predictor.
+
+    Args:
+        assignment: What will be learned.
+        features: Number of features.
+        rows: All rows of the data.
+    """
+    way = assignment.estimator.way
+    if way not in WAYS:
+        return ()
+    if way == "sampled":
+        own = sampled.kept(assignment, min(rows, assignment.sample_rows), features)
+    else:
+        own = streamed.kept(assignment, features)
+    return (Term("scikit-learn", LIBRARY), Term("estimator and its file", own))

@@ -1,0 +1,1 @@
+"""Ensembles: members that learn from the same features, and what combines them."""

@@ -1,0 +1,1 @@
+"""Any scikit-learn estimator, on a sample that fits in memory."""

@@ -1,0 +1,1 @@
+"""scikit-learn by ``partial_fit``: partition by partition into one estimator."""
