@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from math import lcm
 from typing import Literal
 
 import numpy as np
@@ -18,6 +21,8 @@ from engine.murmur import murmur3
 from engine.reserved import DRAW
 
 TRAIN, VALID, TEST = 0, 1, 2
+LEFT_OUT = 3
+"""A training row that is not learned from: see `engine.balance`."""
 
 
 def uniform(numbers: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.float64]:
@@ -51,20 +56,21 @@ class Split:
     """The rule that gives each row to train (0), validation (1) or test (2).
 
     Attributes:
-        by: ``random``: by row number. ``stratified``: by row number, with the same share of every
-            value of one column. ``hash``: by the values of ``columns``, so that equal values stay
-            together. ``time``: the latest rows are test, those before them validation.
+        by: ``random``: by row number. ``systematic``: by the place of the row number in a period,
+            so that shares are met to the row. ``stratified``: by row number, with the same share
+            of every value of one column. ``hash``: by the values of ``columns``, so that equal
+            values stay together. ``time``: the latest rows are test, those before them validation.
             ``column``: listed values of one column.
         valid: Share of validation rows, or the listed values.
         test: Share of test rows, or the listed values.
-        columns: What all but ``random`` look at.
-        seed: Of all but ``time``; of ``column`` for a share beside listed values.
+        columns: What all but ``random`` and ``systematic`` look at.
+        seed: X
         cuts: First time of validation and of test, as integers of the column's type; for ``time``.
         strata: For ``stratified``: by value, the drawn numbers under which rows are test, and
             validation or test.
     """
 
-    by: Literal["random", "stratified", "hash", "time", "column"]
+    by: Literal["random", "systematic", "stratified", "hash", "time", "column"]
     valid: float | tuple[str | float, ...] = 0.0
     test: float | tuple[str | float, ...] = 0.0
     columns: tuple[str, ...] = ()
@@ -86,7 +92,11 @@ class Split:
             return self._by_time(frame)
         if self.by == "hash":
             return self._by_share(uniform(hashed(frame.select(self.columns)), self.seed))
-        drawn = uniform(numbers.to_numpy().astype(np.uint64), self.seed)
+        row = numbers.to_numpy().astype(np.uint64)
+        if self.by == "systematic":
+            places = _places(_share(self.valid), _share(self.test))
+            return np.asarray(places[row % np.uint64(len(places))], np.uint8)
+        drawn = uniform(row, self.seed)
         if self.by == "stratified":
             return self._by_stratum(frame, drawn)
         parts = self._by_share(drawn)
@@ -98,8 +108,7 @@ class Split:
 
     def _by_share(self, drawn: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
         """The lowest numbers are test, the next validation, where a share was given."""
-        test = self.test if isinstance(self.test, float) else 0.0
-        valid = self.valid if isinstance(self.valid, float) else 0.0
+        test, valid = _share(self.test), _share(self.valid)
         parts = np.full(len(drawn), TRAIN, np.uint8)
         parts[drawn < test + valid] = VALID
         parts[drawn < test] = TEST
@@ -127,6 +136,41 @@ class Split:
         parts[(time >= self.cuts[0]).fill_null(False).to_numpy()] = VALID
         parts[(time >= self.cuts[1]).fill_null(False).to_numpy()] = TEST
         return parts
+
+
+FINEST = 1000
+"""Largest denominator of a share of a systematic split."""
+
+
+def counted(share: float) -> Fraction | None:
+    """Return a share as so many rows of every so many, at most `FINEST`; None if it is none."""
+    near = Fraction(share).limit_denominator(FINEST)
+    return near if abs(near - Fraction(share)) < Fraction(1, 10**9) else None
+
+
+@lru_cache(maxsize=8)
+def _places(valid: float, test: float) -> npt.NDArray[np.uint8]:
+    """Return the part of each place of the period: held-out places lie as evenly as they can.
+
+    Which rows test does not depend on ``valid``: with ``test`` 0.2 it is every fifth row, from the
+    first one on. Validation rows are chosen in the same way among the others.
+    """
+    tests, validates = counted(test), counted(valid)
+    if tests is None or validates is None:
+        raise ValueError(f"no whole rows of every {FINEST}: test = {test}, valid = {valid}")
+    period = lcm(tests.denominator, validates.denominator)
+    parts = np.full(period, TRAIN, np.uint8)
+    for part, share in ((TEST, tests), (VALID, validates)):
+        free = np.flatnonzero(parts == TRAIN)
+        chosen = round(share * period)
+        parts[free[np.arange(len(free)) * chosen % len(free) < chosen]] = part
+    parts.setflags(write=False)  # it is kept for the next call
+    return parts
+
+
+def _share(part: float | tuple[str | float, ...]) -> float:
+    """A list of values is no share."""
+    return part if isinstance(part, float) else 0.0
 
 
 def hashed(keys: pl.DataFrame) -> npt.NDArray[np.uint64]:

@@ -20,6 +20,40 @@ def test_any_cut_of_the_rows_gives_the_same_parts(cut: int, seed: int) -> None:
     assert np.array_equal(whole, np.concatenate(pieces))
 
 
+@given(
+    cut=st.integers(0, 20_000),
+    test=st.sampled_from([0.0, 0.2, 0.4, 0.125]),
+    valid=st.sampled_from([0.1, 0.25, 1 / 3]),
+)
+def test_a_systematic_split_is_exact_however_rows_are_cut(
+    cut: int, test: float, valid: float
+) -> None:
+    split = Split("systematic", valid=valid, test=test)
+    whole = split.assign(FRAME, ROWS)
+    pieces = [split.assign(FRAME[a:b], ROWS[a:b]) for a, b in ((0, cut), (cut, 20_000))]
+    assert np.array_equal(whole, np.concatenate(pieces))
+    period = 120  # of all these shares
+    for rows in (whole[:period], whole[7 * period : 8 * period]):
+        assert (rows == TEST).sum() == round(test * period)
+        assert (rows == VALID).sum() == round(valid * period)
+
+
+@pytest.mark.parametrize("valid", [0.0, 0.1, 0.2, 0.5])
+def test_every_fifth_row_tests_whatever_validates(valid: float) -> None:
+    parts = Split("systematic", valid=valid, test=0.2).assign(FRAME, ROWS)
+    assert np.array_equal(parts == TEST, np.arange(20_000) % 5 == 0)
+
+
+def test_systematic_validation_rows_lie_evenly_among_the_others() -> None:
+    parts = Split("systematic", valid=0.4, test=0.2).assign(FRAME, ROWS)
+    assert parts[:5].tolist() == [TEST, VALID, TRAIN, VALID, TRAIN]
+
+
+def test_a_systematic_split_refuses_a_share_that_no_rows_make() -> None:
+    with pytest.raises(ValueError, match="whole rows"):
+        Split("systematic", test=0.12345).assign(FRAME, ROWS)
+
+
 def test_shares_are_met() -> None:
     parts = Split("random", valid=0.1, test=0.2).assign(FRAME, ROWS)
     assert abs((parts == VALID).mean() - 0.1) < 0.01
