@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.contract import Contract, Rule
-    from engine.dataset import Dataset
+    from engine.data.dataset import Dataset
     from engine.features.fitted import FittedPipeline
     from engine.features.pipeline import Pipeline
 
@@ -19,7 +19,7 @@ __all__ = ["Contract", "Dataset", "FittedPipeline", "Pipeline", "Rule"]
 
 _LATER = {
     "Contract": "engine.contract",
-    "Dataset": "engine.dataset",
+    "Dataset": "engine.data.dataset",
     "FittedPipeline": "engine.features.fitted",
     "Pipeline": "engine.features.pipeline",
     "Rule": "engine.contract",

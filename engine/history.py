@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from engine.data.position import positions
+from engine.data.source import Batch, Source
 from engine.earlier import Look, assert_together, either
 from engine.errors import ContractRefused, SpecError
 from engine.features.combine.windows import Window
 from engine.features.pipeline import derived_for
 from engine.features.step import Fitted
-from engine.order import comparable, first_unsorted
 from engine.plan import Partition, Slice
-from engine.position import positions
 from engine.reserved import ROW
-from engine.source import Batch, Source
+from engine.sorting.order import comparable, first_unsorted
 
 FIRST_ROWS = 1024
 """Rows of the first block that is read backwards; each further one has twice as many."""

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from engine.contract import COLUMN, RULE
+from engine.data.position import by_slice
+from engine.data.source import Batch
 from engine.errors import ContractRefused, MillraceError
 from engine.plan import Partition
-from engine.position import by_slice
 from engine.reserved import ROW
-from engine.source import Batch
 
 _TOP = 3
 

@@ -9,16 +9,16 @@ from typing import Any
 import polars as pl
 from distributed import Client
 
-from engine.bad_rows import BadRows
-from engine.cuts import with_cuts
+from engine.data.source import Source
 from engine.errors import ContractRefused
-from engine.execute import Done, in_order, over_partitions
 from engine.ledger import Ledger
 from engine.plan import Partition
 from engine.profile.request import Request
 from engine.profile.results import Profile
 from engine.profile.state import State
-from engine.source import Source
+from engine.rejected.bad_rows import BadRows
+from engine.tasks.execute import Done, in_order, over_partitions
+from engine.training.cuts import with_cuts
 
 Progress = Callable[[Done[Any]], None]
 

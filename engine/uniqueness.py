@@ -18,15 +18,15 @@ import numpy as np
 import polars as pl
 from distributed import Client
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
+from engine.data.position import positions
+from engine.data.source import Source
 from engine.errors import ContractRefused, MillraceError
-from engine.execute import Done, over_partitions
 from engine.plan import MIB, Partition
-from engine.position import positions
 from engine.reserved import ROW
-from engine.source import Source
 from engine.statistics.distinct import Distinct
 from engine.statistics.repeats import Hashes, key_hashes, known, probe, repeated
+from engine.tasks.execute import Done, over_partitions
 
 R = TypeVar("R")
 Key = tuple[str, ...]

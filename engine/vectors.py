@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from engine.data.position import positions
+from engine.data.source import Source
 from engine.errors import ContractRefused
 from engine.expression import columns_of, computed, sql
 from engine.features.pipeline import derived_for, with_derived
 from engine.plan import Partition
-from engine.position import positions
 from engine.reserved import ROW
-from engine.source import Source
 from engine.split import hashed
 
 WEIGHT_KEY, INIT_KEY, QUERY_KEY = "train.weight", "train.init_score", "train.query"

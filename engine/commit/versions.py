@@ -74,7 +74,12 @@ def version_in(layout: Layout, kind: Kind, folder: str) -> int | None:
 
 def same_job(run: str, other: str) -> bool:
     """Tell whether two runs are generations of the same key."""
-    return run.split(".")[0] == other.split(".")[0]
+    return key_of(run) == key_of(other)
+
+
+def key_of(run: str) -> str:
+    """Return the key that a run's name begins with."""
+    return run.partition(".")[0]
 
 
 class Taken(OutputRefused):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from engine import arrow
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.estimator.refusal import Unfit
 
 Library = Literal["array", "pandas", "polars", "dask", "dataset"]

@@ -12,15 +12,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from engine.boosting.events import Fitted
 from engine.boosting.learning import Task
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.estimator import training
 from engine.estimator.arguments import Arguments
 from engine.estimator.collected import Collected
 from engine.estimator.columns import Categorical, Columns
 from engine.estimator.given import Given, HeldOut, library
-from engine.estimator.model_text import named, splits
+from engine.estimator.model_text import named
 from engine.estimator.prediction import Scorer, What
 from engine.estimator.refusal import Unfit
+from engine.models import Trees
 
 
 class Model(Arguments):
@@ -155,7 +156,7 @@ class Model(Arguments):
         check_is_fitted(self)
         if self.importance_type == "gain":
             return np.array(self._gain)
-        return splits(self.model_, self.n_features_in_)
+        return Trees(self.model_).splits().astype(np.int32)
 
 
 def _table(x: Any) -> Any:

@@ -1,21 +1,8 @@
-"""LightGBM's model text: the names of features in it, and how often each is split at."""
+"""LightGBM's model text, with the names of features in it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
-
-
-def splits(model: str, features: int) -> npt.NDArray[np.int32]:
-    """Return how often each feature of a model text is split at, shape (features,)."""
-    counts = np.zeros(features, np.int32)
-    for line in model.splitlines():
-        if line.startswith("split_feature="):
-            used = line.partition("=")[2].split()
-            counts += np.bincount(np.array(used, int), minlength=features).astype(np.int32)
-    return counts
 
 
 def named(model: str, names: Sequence[str]) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
+from engine.data.source import Source
 from engine.errors import ContractRefused
 from engine.estimator.columns import Categorical, Columns
 from engine.estimator.given import Given
@@ -15,7 +16,6 @@ from engine.estimator.refusal import Unfit
 from engine.estimator.spool import Order, Spooled, spool
 from engine.estimator.tasks import here, on_dask
 from engine.plan import Partition
-from engine.source import Source
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.memory.passes import WORKER, Shape, opening, reading, writing
+from engine.memory.passes import MATRIX_CELL, WORKER, Shape, opening, reading, writing
 from engine.plan import MIB, Term
 
 PREDICTOR = 120 * MIB
@@ -16,6 +16,13 @@ MODEL_TEXT = 8
 """Bytes held for each byte of a model's text: the text, as it came and as it is kept (2), and while
 it is parsed and laid out (1.5, 4.2 and 5.4 measured with 100x31, 500x63 and 1000x255 leaves), which
 one model is at a time. What stays of it is 1.4 to 2.4."""
+
+KEPT_TEXT = 5
+"""Bytes that stay for each byte of a model's text, where there are several models: the text, as it
+came and as it is kept (2), and its trees as they are walked (1.4 to 2.4)."""
+
+PARSED_TEXT = 6
+"""What comes to that while one of them is parsed (5.4)."""
 
 # The next constants were measured in processes that had predicted before: highest resident memory
 # (VmHWM, reset through clear_refs after malloc_trim) less what was resident, over models of 28 and
@@ -61,9 +68,6 @@ cell of text with 12 characters)."""
 
 WATCHED_COLUMN = 2 * 2**10
 """Bytes a column of the statistics of a part: counts, and metadata of the file (1,310 measured)."""
-
-SCORES = 64 * MIB
-"""Evaluation states: histograms of up to 2^20 distinct scores, while two are merged."""
 
 
 @dataclass(frozen=True)
@@ -152,12 +156,33 @@ def gathering(shape: Shape, row: int, columns: int, step: int) -> tuple[Term, ..
     return (Term("statistics of the columns", shape.threads * held),)
 
 
-def evaluation(shape: Shape) -> tuple[Term, ...]:
-    """Return the terms of measuring a model."""
+def asking(models: int, text: int) -> tuple[Term, ...]:
+    """Return the terms of models that are asked while another one learns.
+
+    Args:
+        models: How many they are.
+        text: Bytes of the text of the largest.
+    """
+    return (
+        Term("predictor", PREDICTOR),
+        Term("models that are asked", int(text * (models * KEPT_TEXT + PARSED_TEXT))),
+    )
+
+
+def explaining(shape: Shape, rows: int) -> tuple[Term, ...]:
+    """Return the terms of explaining a model: of its pass, or of the tasks for single features.
+
+    Args:
+        shape: The pass.
+        rows: Rows of the sample.
+    """
+    sample = min(rows, sum(part.rows for part in shape.partitions)) * shape.features
     return (
         Term("worker process", WORKER),
-        Term("predictor", PREDICTOR),
+        Term("predictor", PREDICTOR + EXPLAINER),
         *opening(shape, shape.threads),
         *reading(shape, shape.threads, shape.threads),
-        Term("scores", shape.threads * SCORES),
+        Term("contributions", shape.threads * EXPLAINED_ROWS * shape.features * EXPLAINED_CELL),
+        # As it came, and of each task a copy in which one feature is changed.
+        Term("sampled rows", (2 + 2 * shape.threads) * sample * MATRIX_CELL),
     )

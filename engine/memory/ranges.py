@@ -13,7 +13,7 @@ MERGED = 4
 2.8 of text (measured in workers, with partitions of 16 and 64 MiB)."""
 
 RANGE = 1.25
-"""Largest range of a sort, in multiples of the mean (`engine.sorting`)."""
+"""Largest range of a sort, in multiples of the mean (`engine.sorting.sort`)."""
 
 SPILL_CELL = 3 * 2**9
 """Bytes a column of each spilled partition of which a range takes its piece."""

@@ -89,6 +89,11 @@ class Boosting:
         return (1 if self.bins <= 256 else 2) * BIN_CELL
 
     @property
+    def stored(self) -> int:
+        """Bytes that a binned cell takes in LightGBM."""
+        return self.cell + self.row_wise * ROW_WISE_CELL
+
+    @property
     def row(self) -> int:
         """Bytes of a row while boosting, its cells apart."""
         each = BOOST_OUTPUT + EXACT_OUTPUT * self.exact
@@ -103,22 +108,25 @@ def training(shape: Shape, boosting: Boosting, computed: bool) -> tuple[Term, ..
         boosting: What the rank holds.
         computed: Whether features are computed, and not only read.
     """
-    cell = boosting.cell + boosting.row_wise * ROW_WISE_CELL
     kept = boosting.leaves + EXCHANGED * (boosting.ranks > 1)
     bins = kept * shape.features * boosting.bins * HISTOGRAM_BIN
-    coded = max((p.rows for p in shape.partitions), default=0) * shape.features * boosting.cell
-    loading = sum(term.bytes for term in reading(shape, 2, 1)) + coded
     rows = boosting.rows * boosting.row
     walks = boosting.started or boosting.rotates
     return (
         Term("worker process", IDLE),
         Term("training process", RANK + computed * EXPRESSIONS),
         *([Term("predictor", WALKER)] if walks else []),
-        Term("bins of this worker's rows", boosting.rows * shape.features * cell),
+        Term("bins of this worker's rows", boosting.rows * shape.features * boosting.stored),
         Term("features, apart from their rows", shape.features * FEATURE),
         *opening(shape, 1),
         # A rank loads first and boosts afterwards: the larger of the two counts.
-        Term("partitions being loaded", max(0, loading - rows)),
+        Term("partitions being loaded", max(0, loading(shape, boosting) - rows)),
         Term("scores and gradients of this worker's rows", rows),
         Term("histograms", bins),
     )
+
+
+def loading(shape: Shape, boosting: Boosting) -> int:
+    """Return the bytes of reading and binning partitions, one while the next is read."""
+    coded = max((p.rows for p in shape.partitions), default=0) * shape.features * boosting.cell
+    return sum(term.bytes for term in reading(shape, 2, 1)) + coded

@@ -1,13 +1,13 @@
 """Scoring: one task a partition reads, checks, prepares, predicts and stages one part.
 
->>> from engine.scoring import Asked, Boosted  # doctest: +SKIP
->>> Boosted(bundle, Asked(threshold=0.3)).predict(rows)  # doctest: +SKIP
+>>> from engine.scoring import Asked, Bundled  # doctest: +SKIP
+>>> Bundled(bundle, Asked(threshold=0.3)).predict(rows)  # doctest: +SKIP
 [shape: (2,) Series: 'prediction' [i8] ..., shape: (2,) Series: 'probability' [f32] ...]
 """
 
 from engine.scoring.added import PREDICTION, PROBABILITY, prediction_columns, predictions
 from engine.scoring.asked import Asked
-from engine.scoring.boosted import Boosted
+from engine.scoring.bundled import Bundled
 from engine.scoring.interval import CROSSED, Interval
 from engine.scoring.model import Model
 from engine.scoring.several import Mean, Several, Stacked, named
@@ -18,7 +18,7 @@ __all__ = [
     "PREDICTION",
     "PROBABILITY",
     "Asked",
-    "Boosted",
+    "Bundled",
     "Interval",
     "Mean",
     "Model",

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from engine.commit import Encoded, Run, Staged
+from engine.data.source import Source
 from engine.encoding import Encoding
 from engine.errors import ModelFailed
 from engine.history import History, read_with
-from engine.part import rejected_of, stage
 from engine.plan import Partition
+from engine.rejected.part import rejected_of, stage
 from engine.scoring.interval import crossed_of
 from engine.scoring.model import Model
 from engine.scoring.statistics.gathering import Gathering
-from engine.source import Source
 
 
 @dataclass(frozen=True)

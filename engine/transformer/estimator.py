@@ -19,7 +19,7 @@ from engine.features.fitted import FittedPipeline
 from engine.features.pipeline import Pipeline, Resolved
 from engine.features.step import Types
 from engine.statistics.summary import Request, Summary
-from engine.survey import gathered
+from engine.training.survey import gathered
 from engine.transformer import lazy
 from engine.transformer.rows import (
     WHERE,

@@ -21,7 +21,7 @@ from engine.errors import SpecError
 from engine.features.fitted import FittedPipeline
 from engine.features.step import Types
 from engine.statistics.summary import Request, Summary
-from engine.survey import gathered
+from engine.training.survey import gathered
 from engine.transformer.rows import WHERE, as_polars, assert_types, finished, labels, with_rows
 
 if TYPE_CHECKING:

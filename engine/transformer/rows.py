@@ -12,13 +12,13 @@ import polars as pl
 import pyarrow as pa
 
 from engine import arrow
+from engine.data.source import RESERVED
 from engine.errors import SpecError
 from engine.features.fitted import FittedPipeline
 from engine.features.numeric import is_number
 from engine.features.step import Types
 from engine.reserved import ROW, TARGET
 from engine.schema import require, type_name
-from engine.source import RESERVED
 from engine.split import fold_draws
 
 Output = Literal["default", "pandas", "polars"]

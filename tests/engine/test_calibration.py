@@ -19,6 +19,7 @@ from engine.errors import MillraceError
 from engine.features.fitted import FittedPipeline
 from engine.metrics import ScoreHistogram
 from engine.metrics.residuals import Residuals, ResidualScores
+from engine.models import Trees
 
 
 def overconfident(n: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +99,7 @@ def test_a_bundle_keeps_its_calibration_and_its_digest_tells(
 ) -> None:
     def bundle(one: Calibration | None) -> Bundle:
         pipeline = FittedPipeline({}, (), ("x",), ("x",))
-        return Bundle("tree\n", pipeline, {}, {}, "binary", "y", {}, {}, calibration=one)
+        return Bundle(Trees("tree\n"), pipeline, {}, {}, "binary", "y", {}, {}, calibration=one)
 
     for name, data in bundle(calibration).files().items():
         (tmp_path / name).write_bytes(data)

@@ -17,14 +17,14 @@ from polars.testing import assert_frame_equal
 
 from engine import history as history_module
 from engine.contract import Contract, Rule
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
+from engine.data.source import Batch, Source
 from engine.errors import ContractRefused, SpecError
 from engine.features.combine.windows import Difference, Lag, Rolling
 from engine.features.step import Fitted
 from engine.history import History
 from engine.ledger import Ledger
 from engine.plan import Partition, RowGroup, partitions
-from engine.source import Batch, Source
 from engine.statistics.summary import Summary
 
 CONTRACT = Contract({"x": Rule(max=100.0)})

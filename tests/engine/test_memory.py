@@ -56,7 +56,7 @@ def test_a_rank_imports_only_what_it_needs(wide: Path) -> None:
 import engine.boosting.rank.process
 from engine.boosting.native import lightgbm
 lightgbm()
-import engine.preparing
+import engine.training.preparing
 file = one(sys.argv[1])
 from engine.plan import Slice
 Parquet().read(file, Slice(0, 0, 1, 0), ["c0"])

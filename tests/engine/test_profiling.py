@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 from distributed import Client, LocalCluster
 
-from engine.bad_rows import BadRows
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import ContractRefused
 from engine.place.kept import Kept
 from engine.profile.request import Target
 from engine.profile.results import Profile
 from engine.profiling import ProfileWork, look, merged, profile, request_for
+from engine.rejected.bad_rows import BadRows
 from engine.split import Split
 
 

@@ -11,10 +11,10 @@ from cluster.session import Session, connect
 from cluster.spec import LocalCluster
 from engine import uniqueness
 from engine.contract import Contract, Rule
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import ContractRefused, MillraceError
-from engine.execute import Done
 from engine.statistics.repeats import key_hashes
+from engine.tasks.execute import Done
 from engine.uniqueness import _Keys, _Seen, assert_unique
 
 ROWS = 6_000

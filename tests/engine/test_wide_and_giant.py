@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import PlanRefused
 from engine.plan import TARGET_BYTES
 from jobs.planning.plan import plan_job

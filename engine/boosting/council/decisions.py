@@ -142,8 +142,9 @@ class Decisions:
 
     def _measured(self, round: int, parts: Sequence[Scores]) -> tuple[dict[str, float], bool]:
         """Return the metrics of a round, and whether early stopping says that it was the last."""
-        results = reduce(_merged, parts).results()
-        metrics = {f"valid_{name}": float(results[name]) for name in self._goal.measure.followed}
+        followed = self._goal.measure.followed
+        results = reduce(_merged, parts).results({self._goal.metric, *followed})
+        metrics = {f"valid_{name}": float(results[name]) for name in followed}
         self._history.append(metrics)
         return metrics, self._stopping.stop(round, float(results[self._goal.metric]))
 

@@ -178,10 +178,11 @@ def _locked(client: Client, workers: Sequence[str], cancel: Callable[[], bool]) 
             while not lock.acquire(timeout="2 s"):
                 if cancel():
                     raise Cancelled("training was cancelled while it waited for its workers")
-            stack.callback(_release, lock)
+            stack.callback(release, lock)
         yield
 
 
-def _release(lock: Lock) -> None:
+def release(lock: Lock) -> None:
+    """Give a worker back."""
     with suppress(Exception):  # without a scheduler there is no lock; what ended it is told
         lock.release()

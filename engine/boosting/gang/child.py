@@ -1,4 +1,4 @@
-"""The Dask worker's side of a rank: starts the child process, listens, watches, ends it.
+"""The Dask worker's side of a child, such as a rank: starts it, listens, watches, ends it.
 
 Whatever happens to the child, the Dask worker lives on, and whatever happens here, the child does
 not: it is killed and reaped before `watch` returns or raises.
@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
 from engine.boosting.council.silence import Silence
-from engine.boosting.work import Work
+from engine.boosting.learning import Conduct
 from engine.environment import child_environment
 from engine.process import give_back
 
@@ -35,8 +35,22 @@ TICK = 0.2
 MEMORY_TICK = 0.5
 STDERR_LINES = 20
 
+RANK = "engine.boosting.rank.process"
+
 Event = Mapping[str, Any]
 LAST_WORDS = ("done", "failed", "left")
+
+
+class Errand(Protocol):
+    """What a child is told, whatever its program does with it; picklable."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of the child."""
+
+    @property
+    def conduct(self) -> Conduct:
+        """The bound of its memory, and when it is given up."""
 
 
 class Wish(Enum):
@@ -77,21 +91,24 @@ class Ending:
 
 
 def watch(
-    work: Work,
+    work: Errand,
     sockets: Sequence[int],
     hear: Callable[[Event], None],
     wish: Callable[[], Wish],
+    program: str = RANK,
 ) -> Ending:
-    """Run a rank to its end.
+    """Run a child to its end.
 
     Args:
         work: What it is told.
         sockets: File descriptors that it inherits: they keep its ports.
         hear: Called with each of its lines but the last, in this thread.
         wish: Looked at twice a second.
+        program: Module that it runs; it takes its errand and talks as a rank does
+            (`engine.boosting.rank.process`).
     """
     give_back()  # the child shares this worker's memory limit
-    with _started(work, sockets) as process:
+    with _started(work, sockets, program) as process:
         ending = Ending()
         lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         errors: deque[bytes] = deque(maxlen=STDERR_LINES)
@@ -110,10 +127,12 @@ def watch(
 
 
 @contextmanager
-def _started(work: Work, sockets: Sequence[int]) -> Iterator[subprocess.Popen[bytes]]:
+def _started(
+    work: Errand, sockets: Sequence[int], program: str
+) -> Iterator[subprocess.Popen[bytes]]:
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "engine.boosting.rank.process", *map(str, sockets)],
+            [sys.executable, "-m", program, *map(str, sockets)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -159,7 +178,7 @@ def _pump(pipe: Any, put: Callable[[bytes | None], None]) -> None:
 
 def _listen(
     process: subprocess.Popen[bytes],
-    work: Work,
+    work: Errand,
     lines: queue.SimpleQueue[bytes | None],
     ending: Ending,
     hear: Callable[[Event], None],

@@ -34,8 +34,14 @@ def goal_of(
     Raises:
         SpecError: A parameter, the task or the metric cannot be, or things that do not go together.
     """
+    return goal_with(source, learning, threads, sum(part.valid for part in parts), ranks)
+
+
+def goal_with(
+    source: RowSource, learning: Learning, threads: int, valid: int, ranks: int = 1
+) -> Goal:
+    """Return the goal of a training with so many validation rows; see `goal_of`."""
     own = checked(learning.params)
-    valid = sum(part.valid for part in parts)
     measure = learning.measure or Measure(
         learning.task, learning.classes, learning.objective, own, learning.metric
     )

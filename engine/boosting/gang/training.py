@@ -87,12 +87,12 @@ def fit(
     try:
         fitted = Attempts(client, ranks, parts, orders, saved, progress, cancel).run()
     finally:
-        _tidy(client, name, conduct)
+        tidy(client, name, conduct)
     saved.remove()
     return fitted
 
 
-def _tidy(client: Client, name: str, conduct: Conduct) -> None:
+def tidy(client: Client, name: str, conduct: Conduct) -> None:
     """Remove what the ranks have left on the workers' disks; what stays is swept another day."""
     with suppress(Exception):
         workers = client.scheduler_info(n_workers=-1)["workers"]

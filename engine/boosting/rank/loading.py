@@ -85,6 +85,10 @@ class Blocks:
         index = portion.partition.index
         return Block.at(self.place, index, portion.part, portion.rows, self.form)
 
+    def there(self, portion: Portion) -> bool:
+        """Tell whether all that is kept of some rows is there."""
+        return self.of(portion).there
+
     def fill(self, source: RowSource, shard: Sequence[Portion], progress: Progress) -> None:
         """Make the blocks that are not there.
 
@@ -94,7 +98,7 @@ class Blocks:
         """
         missing = []
         for portion in shard:
-            if self.of(portion).there:
+            if self.there(portion):
                 progress(portion.stop - portion.start)
             else:
                 missing.append(portion)

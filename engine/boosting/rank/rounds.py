@@ -146,10 +146,10 @@ class Rounds:
     def _judge(self, booster: Any, number: int) -> Verdict:
         found = None
         if self._data is not None:
-            measure, p = self.work.goal.measure, _predictions(booster)
+            measure, p = self.work.goal.measure, predictions(booster)
             if self._exactly is not None:
                 p = predicted(p, str(self.params["objective"]))
-            found = measure.of(self._y, p, self._query, limit=DISTINCT)
+            found = measure.each_round(self._y, p, self._query, limit=DISTINCT)
         verdict: Verdict = self.council.say(ROUND, RoundScores(number, found))
         if verdict.metrics:
             self.history.append(dict(verdict.metrics))
@@ -184,7 +184,7 @@ class Rounds:
         return Boosted(model, digest, kept, rounds, self.history, gain, verdict.why or "")
 
 
-def _predictions(booster: Any) -> npt.NDArray[np.float64]:
+def predictions(booster: Any) -> npt.NDArray[np.float64]:
     """Return the predictions for the validation rows that boosting keeps up to date."""
     found: list[npt.NDArray[np.float64]] = []
 

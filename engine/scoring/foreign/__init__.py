@@ -1,4 +1,4 @@
-"""Models that are not LightGBM's: a function, ONNX, scikit-learn, each in a process of its own.
+"""Models that are not of millrace: a function, ONNX, scikit-learn, XGBoost; in own processes.
 
 >>> from engine.scoring.foreign import Function, Isolated  # doctest: +SKIP
 >>> model = Isolated(Function("shop.scoring:predict"), ("age",), {"score": pl.Float32()}).opened()
@@ -12,5 +12,6 @@ from engine.scoring.foreign.isolated import Isolated
 from engine.scoring.foreign.limits import Limits
 from engine.scoring.foreign.onnx import Onnx
 from engine.scoring.foreign.skops import Skops
+from engine.scoring.foreign.xgboost import Xgboost
 
-__all__ = ["Function", "Isolated", "Limits", "Onnx", "Skops"]
+__all__ = ["Function", "Isolated", "Limits", "Onnx", "Skops", "Xgboost"]

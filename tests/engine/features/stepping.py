@@ -17,7 +17,7 @@ from engine.features.step import Fitted, Step
 from engine.reserved import DRAW, ROW, TARGET
 from engine.split import fold_draws
 from engine.statistics.summary import Request, Summary
-from engine.survey import gathered
+from engine.training.survey import gathered
 
 
 def training_frame(

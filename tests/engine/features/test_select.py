@@ -34,7 +34,7 @@ from engine.features.select import (
 )
 from engine.features.step import Step
 from engine.statistics.summary import Request, Summary
-from engine.survey import gathered
+from engine.training.survey import gathered
 from tests.engine.features.stepping import fit, training_frame, transform
 
 RNG = np.random.default_rng(11)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from text_files import listed, load, slices
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import InputError, SpecError
 from engine.formats import make
 from engine.formats.text.csv import Csv

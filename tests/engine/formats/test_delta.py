@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lake_server import SECRET, bucket
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import InputChanged, InputError, SpecError
 from engine.formats.lake import deleted
 from engine.formats.lake.delta import Delta

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from postgres_server import BINARIES, PASSWORD, Postgres, running
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import InputChanged, InputError, SpecError
 from engine.formats.database import ranges as sql_ranges
 from engine.formats.database.sql import Sql

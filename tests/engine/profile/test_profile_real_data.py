@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from engine.bad_rows import BadRows
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.formats.text.csv import Csv
 from engine.place.kept import Kept
 from engine.profile.request import Target
 from engine.profiling import ProfileWork, look, merged, request_for
+from engine.rejected.bad_rows import BadRows
 from engine.reserved import ROW
 from engine.statistics.top import SHOWN
 
@@ -44,7 +44,16 @@ FORMATS = {
 PARTITION = 4 * 2**20  # bytes: several partitions of each table that is not tiny
 
 
-@pytest.fixture(scope="module", params=TABLES)
+LARGE = ("flights2008", "kddcup99")
+"""Tables of half a million rows and more: half a minute each."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.long) if name in LARGE else name for name in TABLES
+    ],
+)
 def profiled(
     request: pytest.FixtureRequest, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[pl.DataFrame, dict[str, Any], str]]:

@@ -1,0 +1,42 @@
+"""The baselines as contestants, fitted on what a survey has found."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.baselines import CONSTANT, Known, constant, contestants
+from engine.calibration import Prior
+from engine.evaluation.contestants import Contestant
+from engine.evaluation.measuring import Metrics
+from engine.metrics import Measure
+from engine.reserved import DRAW, TARGET
+from engine.training.fitting import Prepared
+from engine.training.preparing import matrix
+
+KEPT: Final = 1 << 16
+"""Distinct scores of a baseline that are kept apart for an AUC."""
+
+
+def baselines(
+    prepared: Prepared, known: Known, measure: Measure, *, all_of_them: bool
+) -> list[Contestant]:
+    """Fit the baselines of a task that has a label.
+
+    Args:
+        prepared: The training data; their sample is what is fitted to.
+        known: What the label is.
+        measure: How rows are measured.
+        all_of_them: Whether there is more than the constant.
+    """
+    sample, pipeline = prepared.sample, prepared.pipeline
+    y = sample[TARGET].to_numpy()
+    survey = prepared.survey
+    counts = [survey.labels["train"].count(code) for code in range(known.classes)]
+    found = {CONSTANT: constant(known, len(pipeline.features), survey.target.mean, counts, y)}
+    if all_of_them:
+        x = matrix(pipeline, sample, training=prepared.learned)
+        draws = sample[DRAW].to_numpy()
+        found |= contestants(known, x, y, draws, frozenset(pipeline.categorical))
+    prior = Prior(prepared.data.balance.kept) if prepared.data.balance else None
+    coarse = Metrics(measure, KEPT)
+    return [Contestant(model, {name: prior}, coarse) for name, model in found.items()]

@@ -1,0 +1,1 @@
+"""Data sorted out of core: drawn, spilled, merged."""

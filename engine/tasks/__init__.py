@@ -1,0 +1,1 @@
+"""Partitions worked on over Dask: the bounded map, its attempts, second runs, free workers."""

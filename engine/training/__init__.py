@@ -1,0 +1,1 @@
+"""Training rows: surveyed, cut, fitted, as matrices; under folds, and under models of a stack."""

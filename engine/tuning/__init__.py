@@ -1,0 +1,1 @@
+"""Tuning: many trainings on one set of binned rows, started, watched and pruned."""

@@ -1,0 +1,144 @@
+"""What runs on a Dask worker: the child process of a trial, watched; and how it is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import pickle
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psutil
+from distributed import get_worker
+
+from engine.boosting.gang import scratch
+from engine.boosting.gang.child import Ending, Event, Wish, watch
+from engine.errors import MillraceError
+from engine.tuning.boosted.work import Outcome, TrialWork
+
+PROGRAM = "engine.tuning.boosted.process"
+
+TOLD_SECONDS = 0.2
+"""Seconds between two messages about a trial; what happens in between goes together."""
+
+_wanted: dict[tuple[str, int], Wish] = {}
+"""Trials whose child is running in this worker, and what is wanted of it."""
+
+
+def run_trial(work: TrialWork, topic: str) -> Outcome:
+    """Run a trial in a child process until it ends.
+
+    Args:
+        work: What the trial is told.
+        topic: Dask topic of its rounds.
+    """
+    worker, began = get_worker(), time.monotonic()
+    if worker.address != work.worker:
+        return Outcome(lost=f"its Dask worker {work.worker} is gone", here=False)
+    root, keep = scratch.root(worker), work.conduct.keep_bins
+    teller = _Teller(lambda said: worker.log_event(topic, {**said, "attempt": work.attempt}))
+    _wanted[work.seat] = Wish.GO_ON
+    try:
+        with scratch.in_use(root, work.bench.fingerprint, keep) as folder:
+            held = _Held()
+            wish = _wish(worker, work, lambda: _look(teller, held, work.conduct.timeouts.beat))
+            ending = watch(replace(work, scratch=folder), (), teller.hear, wish, PROGRAM)
+            scratch.used(folder)
+            teller.tell_all()
+    finally:
+        _wanted.pop(work.seat, None)
+    peak = max(ending.peak, held.most)
+    return replace(_outcome(ending), seconds=time.monotonic() - began, peak=peak)
+
+
+def _look(teller: _Teller, held: _Held, beat: float) -> None:
+    held.look()
+    teller.tell_all()
+    if time.monotonic() - teller.told >= beat:
+        teller.say([])
+
+
+def _wish(worker: Any, work: TrialWork, look: Callable[[], None]) -> Callable[[], Wish]:
+    """Return what is wanted: nothing more once the task was cancelled, or its client has died."""
+    key = worker.get_current_task()
+
+    def wish() -> Wish:
+        look()
+        task = worker.state.tasks.get(key)
+        gone = task is None or task.state == "cancelled"
+        return Wish.END if gone else _wanted[work.seat]
+
+    return wish
+
+
+@dataclass
+class _Held:
+    """The most bytes of this worker and all its child processes together."""
+
+    most: int = 0
+
+    def look(self) -> None:
+        own = psutil.Process()
+        # Pages of shared libraries count once, with the children.
+        memory = own.memory_info()
+        held = memory.rss - getattr(memory, "shared", 0)
+        for child in own.children(recursive=True):
+            try:
+                held += child.memory_info().rss
+            except psutil.Error:  # it has just ended
+                continue
+        self.most = max(self.most, held)
+
+
+@dataclass
+class _Teller:
+    """Passes rounds on: all of them, and not more often than `TOLD_SECONDS`."""
+
+    tell: Callable[[dict[str, Any]], None]
+    waiting: list[tuple[int, list[float]]] = field(default_factory=list)
+    told: float = 0.0
+
+    def hear(self, event: Event) -> None:
+        if event["kind"] == "round":
+            self.waiting.append((event["round"], event["folds"]))
+        if time.monotonic() - self.told >= TOLD_SECONDS:
+            self.tell_all()
+
+    def tell_all(self) -> None:
+        if self.waiting:
+            self.say(self.waiting)
+
+    def say(self, rounds: list[tuple[int, list[float]]]) -> None:
+        self.tell({"rounds": rounds})
+        self.waiting, self.told = [], time.monotonic()
+
+
+def _outcome(ending: Ending) -> Outcome:
+    match ending.last or {"kind": None}:
+        case {"kind": "done", "best_round": best_round, "folds": folds}:
+            return Outcome(best_round, tuple(folds))
+        case {"kind": "failed", "error": packed}:
+            error: MillraceError = pickle.loads(base64.b64decode(packed))
+            return Outcome(failed=str(error))
+    tail = "; ".join(ending.stderr[-3:])
+    said = ending.cause() + (f" (last said: {tail})" if tail else "")
+    return Outcome(failed=said) if ending.over else Outcome(lost=said)
+
+
+def end_trial(study: str, attempt: int) -> None:
+    """End the child of a trial here, if it runs. Runs in the worker's event loop."""
+    if (study, attempt) in _wanted:
+        _wanted[study, attempt] = Wish.END
+
+
+async def leave(study: str) -> None:
+    """End the children of a study here; return when they are gone.
+
+    Runs in the worker's event loop, outside of tasks.
+    """
+    while running := [seat for seat in _wanted if seat[0] == study]:
+        for seat in running:
+            _wanted[seat] = Wish.END
+        await asyncio.sleep(0.05)
