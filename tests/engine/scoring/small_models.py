@@ -12,6 +12,7 @@ from engine.bundle import Bundle
 from engine.classes import Class
 from engine.contract import Rule
 from engine.features.fitted import FittedPipeline
+from engine.models import Trees
 
 OBJECTIVES = {
     "binary": "binary",
@@ -59,7 +60,7 @@ def small_bundle(
     names = tuple(features)
     pipeline = pipeline or FittedPipeline({}, (), names, names)
     return Bundle(
-        model=booster.model_to_string(),
+        model=Trees(booster.model_to_string()),
         pipeline=pipeline,
         types=dict.fromkeys(pipeline.inputs, types),
         rules=rules or {},

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from engine.bundle import Bundle
 from engine.errors import SpecError
 from engine.features.fitted import FittedPipeline
-from engine.scoring import Asked, Boosted
+from engine.models import Trees
+from engine.scoring import Asked, Bundled
 from engine.scoring.explained import _largest, explained_columns
 
 NAMES = ("delay", "hour", "wind")
@@ -38,7 +39,7 @@ def bundle(task: str, names: tuple[str, ...] = NAMES) -> tuple[Bundle, lightgbm.
     pipeline = FittedPipeline({}, (), names, names)
     classes = ("a", "b", "c") if task == "multiclass" else None
     text = booster.model_to_string()
-    return Bundle(text, pipeline, {}, {}, task, "y", {}, {}, classes=classes), booster
+    return Bundle(Trees(text), pipeline, {}, {}, task, "y", {}, {}, classes=classes), booster
 
 
 ALL = Asked(raw=True, leaves=True, explain="all")
@@ -49,7 +50,7 @@ ALL = Asked(raw=True, leaves=True, explain="all")
 def test_columns_are_told_beforehand_and_are_there_without_rows(
     task: str, explain: Literal["all"] | int | None
 ) -> None:
-    model = Boosted(bundle(task)[0], Asked(raw=True, leaves=True, explain=explain))
+    model = Bundled(bundle(task)[0], Asked(raw=True, leaves=True, explain=explain))
     for n in (40, 1, 0):
         table = pl.DataFrame(model.predict(rows(n)))
         assert dict(table.schema) == model.columns and table.height == n
@@ -58,7 +59,7 @@ def test_columns_are_told_beforehand_and_are_there_without_rows(
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 def test_answers_are_those_of_lightgbm(task: str) -> None:
     (made, booster), data = bundle(task), rows(40)
-    table, x = pl.DataFrame(Boosted(made, ALL).predict(data)), data.to_numpy()
+    table, x = pl.DataFrame(Bundled(made, ALL).predict(data)), data.to_numpy()
     raw = np.asarray(booster.predict(x, raw_score=True)).reshape(40, -1)
     names = ["raw_a", "raw_b", "raw_c"] if task == "multiclass" else ["raw"]
     assert table.select(names).to_numpy().tobytes() == np.ascontiguousarray(raw).tobytes()
@@ -74,7 +75,7 @@ def test_answers_are_those_of_lightgbm(task: str) -> None:
 
 def test_the_largest_contributions_are_named_as_features() -> None:
     (made, booster), data = bundle("binary"), rows(40)
-    table = pl.DataFrame(Boosted(made, Asked(explain=2)).predict(data))
+    table = pl.DataFrame(Bundled(made, Asked(explain=2)).predict(data))
     told = np.asarray(booster.predict(data.to_numpy(), pred_contrib=True))[:, :3]
     order = np.argsort(-np.abs(told), axis=1, kind="stable")
     for place in (1, 2):
@@ -101,7 +102,7 @@ def test_of_equal_contributions_the_earlier_feature_comes_first(
 
 def test_more_reasons_than_features_and_names_that_clash_are_refused() -> None:
     with pytest.raises(SpecError, match="3 features") as told:
-        _ = Boosted(bundle("binary")[0], Asked(explain=4)).columns
+        _ = Bundled(bundle("binary")[0], Asked(explain=4)).columns
     assert "score.explain" in str(told.value)
     with pytest.raises(SpecError, match="contribution_base"):
         explained_columns("all", ["base", "x"])
@@ -110,5 +111,5 @@ def test_more_reasons_than_features_and_names_that_clash_are_refused() -> None:
 
 def test_the_prediction_is_the_same_whatever_else_is_asked() -> None:
     made, _ = bundle("binary")
-    plain, more = (pl.DataFrame(Boosted(made, one).predict(rows(30))) for one in (Asked(), ALL))
+    plain, more = (pl.DataFrame(Bundled(made, one).predict(rows(30))) for one in (Asked(), ALL))
     assert more.select(plain.columns).equals(plain)

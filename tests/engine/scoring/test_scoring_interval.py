@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.scoring import Asked, Boosted, Interval
+from engine.scoring import Asked, Bundled, Interval
 from engine.scoring.interval import crossed_of
 from tests.engine.scoring.small_models import small_bundle
 
@@ -67,8 +67,8 @@ def test_rows_that_crossed_are_counted() -> None:
 @pytest.mark.parametrize("rows", [0, 3, 40])
 def test_bounds_stand_before_what_else_the_model_is_asked(rows: int) -> None:
     bundles = [small_bundle("regression", ("x", "y"), alpha=a) for a in (0.5, 0.1, 0.9)]
-    middle = Boosted(bundles[0], Asked(raw=True, explain=1))
-    lower, upper = (Boosted(one, Asked()) for one in bundles[1:])
+    middle = Bundled(bundles[0], Asked(raw=True, explain=1))
+    lower, upper = (Bundled(one, Asked()) for one in bundles[1:])
     model = Interval(middle, lower, upper)
     draw = np.random.default_rng(3)
     frame = pl.DataFrame({name: draw.normal(size=rows) for name in "xy"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +154,15 @@ def test_a_file_that_is_no_model_is_told(tmp_path: Path, content: bytes | None) 
         path.write_bytes(content)
     with pytest.raises(SpecError, match=r"cannot be (opened|read)"):
         Onnx(str(path)).load(("a",), ("label",), 1)
+
+
+def test_a_network_exported_from_tensorflow_says_what_tensorflow_says() -> None:
+    exported = Path(__file__).parent / "exported"
+    told = json.loads((exported / "keras.json").read_text())
+    names = ("a", "b", "c", "d")
+    frame = pl.DataFrame(np.array(told["x"], np.float32), schema=names)
+    columns = {"probability": pl.Float32()}
+    loaded = Onnx(str(exported / "keras.onnx")).load(names, tuple(columns), 1)
+    found = checked(loaded.call(frame), columns, frame.height, "fail")["probability"]
+    np.testing.assert_allclose(found, told["probability"], rtol=1e-5)
+    assert found.n_unique() > 10

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from engine.errors import SpecError
-from engine.scoring import Asked, Boosted, Mean, Model, Several, Stacked, predictions
+from engine.scoring import Asked, Bundled, Mean, Model, Several, Stacked, predictions
 from tests.engine.scoring.small_models import small_bundle
 
 CLASSES = ("no", "perhaps", "yes")
@@ -163,14 +163,14 @@ def trees(task: str, combination: str) -> Several:
     """Return two models of trees, and their mean or a stack over them."""
     classes = CLASSES if task == "multiclass" else None
     models = {
-        name: Boosted(small_bundle(task, features, seed=seed, classes=classes), Asked())
+        name: Bundled(small_bundle(task, features, seed=seed, classes=classes), Asked())
         for seed, (name, features) in enumerate({"a": ("x", "y"), "b": ("y", "z")}.items())
     }
     if combination == "mean":
         return Several(models, Mean({"a": 0.3, "b": 0.7}, task, classes or ()))
     reads = [f"{column}_{name}" for name in "ab" for column in list(models["a"].columns)[1:]]
     stack = small_bundle("binary", [*reads, "z"], seed=7)
-    return Several(models, Stacked(Boosted(stack, Asked()), dict.fromkeys(reads, pl.Float64())))
+    return Several(models, Stacked(Bundled(stack, Asked()), dict.fromkeys(reads, pl.Float64())))
 
 
 SOME = pl.DataFrame(
