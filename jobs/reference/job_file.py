@@ -33,18 +33,25 @@ from jobs.spec.data import (
     NdJsonOptions,
     SqlOptions,
 )
+from jobs.spec.deciding import ThresholdSpec
+from jobs.spec.evaluate import EvaluateSpec
+from jobs.spec.explain import ExplainSpec
 from jobs.spec.features import FeaturesSpec
-from jobs.spec.foreign import FunctionSpec, MemberSpec, OnnxSpec, SkopsSpec
+from jobs.spec.folds import FoldsSpec
+from jobs.spec.foreign import FunctionSpec, MemberSpec, OnnxSpec, SkopsSpec, XgboostSpec
 from jobs.spec.job import JobSpec
+from jobs.spec.members import FinalSpec, LearningMemberSpec
 from jobs.spec.predicting import IntervalSpec
 from jobs.spec.prepare import PrepareSpec
 from jobs.spec.profile import ProfileSpec
 from jobs.spec.schedule import ScheduleSpec
-from jobs.spec.score import EvaluateSpec, ScoreSpec
+from jobs.spec.score import ScoreSpec
 from jobs.spec.sort import SortSpec
 from jobs.spec.split import SplitSpec
 from jobs.spec.steps import StepSpec, described
+from jobs.spec.track import TrackSpec
 from jobs.spec.train import TrainSpec
+from jobs.spec.tune import RangeSpec, TuneSpec
 
 _HEAD = """\
 # The job file
@@ -52,8 +59,8 @@ _HEAD = """\
 <!-- Made from the models by `python -m jobs.reference.job_file docs/job-file.md`; do not edit. -->
 
 One TOML file says the whole job; `millrace init DATA` writes a first one. Sections that are there
-are run in their natural order: profile, sort, prepare, train, evaluate, score. An unknown key is
-an error; all errors are reported at once, each with its line.
+are run in their natural order: profile, sort, prepare, tune, train, evaluate, explain, score,
+track. An unknown key is an error; all errors are reported at once, each with its line.
 
 Relative paths start at the folder of the job file, wherever the command is run. `${NAME}` in a path
 stands for the environment variable `NAME`; one that is not set is an error. Expressions are Polars
@@ -83,13 +90,22 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`[train]`", TrainSpec),
     ("`[train.split]`", SplitSpec),
     ("`[train.schedule]`", ScheduleSpec),
+    ("`[train.threshold]`", ThresholdSpec),
+    ("`cross_validate` and `folds` of `[train]`, `folds` of `[tune]`", FoldsSpec),
+    ("`[train.members.<name>]`", LearningMemberSpec),
+    ("`[train.final]`", FinalSpec),
+    ("`[tune]`", TuneSpec),
+    ("`[tune.space]`, by parameter", RangeSpec),
     ("`[evaluate]`", EvaluateSpec),
+    ("`[explain]`", ExplainSpec),
     ("`[score]`", ScoreSpec),
     ("`interval` of `[score]`", IntervalSpec),
     ("`[score.models.<name>]`", MemberSpec),
     ("`[score.function]`", FunctionSpec),
     ("`[score.onnx]`", OnnxSpec),
     ("`[score.skops]`", SkopsSpec),
+    ("`[score.xgboost]`", XgboostSpec),
+    ("`[track]`", TrackSpec),
 )
 
 _NAMES = {

@@ -1,10 +1,11 @@
-"""Constraints by names of features, as LightGBM wants them: by position."""
+"""Names of features in the job file, and constraints on them as LightGBM wants them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
 from engine.errors import SpecError
+from jobs.spec.explain import ExplainSpec
 from jobs.spec.job import TrainSpec
 from jobs.spec.problems import nearest
 
@@ -26,6 +27,18 @@ def assert_known(spec: TrainSpec, features: Sequence[str]) -> None:
         return
     monotone(spec.monotone, features)
     interactions(spec.interactions, features)
+
+
+def assert_explained(spec: ExplainSpec, features: Sequence[str]) -> None:
+    """Refuse unknown names of features to explain, as `assert_known` does.
+
+    Raises:
+        SpecError: A name is none of the features.
+    """
+    if isinstance(spec.dependence, int) or any(name.endswith("*") for name in features):
+        return
+    for name in spec.dependence:
+        _places(name, features, "explain.dependence")
 
 
 def monotone(

@@ -1,4 +1,4 @@
-"""Models of ``[score]`` that are not LightGBM's: a function, an ONNX file, a file of skops."""
+"""Models of ``[score]`` that are not of millrace: a function, files of ONNX, skops, XGBoost."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from engine.scoring.foreign.limits import BATCH, MEMORY, TIMEOUT
 from jobs.spec.contract import Decimal, TypeName
 from jobs.spec.problems import Problem, nearest, refuse
 from jobs.spec.section import Integer, Location, Section, SomeColumns, Span, Text, seconds
+
+KINDS = ("function", "onnx", "skops", "xgboost")
+"""Their keys."""
 
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -144,17 +147,30 @@ class SkopsSpec(IsolatedSpec):
     )
 
 
+class XgboostSpec(IsolatedSpec):
+    """A model of XGBoost in its JSON format (`millrace[xgboost]`), which holds no code.
+
+    Its `columns` are called `prediction`, `probability` (objective `binary:logistic`) and
+    `probability_<number of the class>` (`multi:softprob`).
+    """
+
+    path: Location = Field(
+        description="The file, written by `save_model` as `model.json` or `model.ubj`."
+    )
+
+
 class ForeignSpec(Section):
-    """A model that is not LightGBM's; at most one of the three."""
+    """A model that is not of millrace; at most one."""
 
     function: FunctionSpec | None = Field(None, description="A Python function instead of `model`.")
     onnx: OnnxSpec | None = Field(None, description="An ONNX model instead of `model`.")
     skops: SkopsSpec | None = Field(None, description="A scikit-learn model instead of `model`.")
+    xgboost: XgboostSpec | None = Field(None, description="A model of XGBoost instead of `model`.")
 
     @property
     def foreign(self) -> dict[str, IsolatedSpec]:
         """Those that are there, by key."""
-        found = {"function": self.function, "onnx": self.onnx, "skops": self.skops}
+        found = {name: getattr(self, name) for name in KINDS}
         return {key: spec for key, spec in found.items() if spec is not None}
 
     def exclusive_problems(self) -> Iterator[Problem]:
@@ -178,10 +194,10 @@ class ForeignSpec(Section):
 
 
 class MemberSpec(ForeignSpec):
-    """One of several models that is not LightGBM's: one of the three."""
+    """One of several models, which is not of millrace."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        none = [] if self.foreign else [Problem((), "needs one of `function`, `onnx`, `skops`")]
+        none = [] if self.foreign else [Problem((), f"needs one of {', '.join(KINDS)}")]
         refuse([*none, *self.exclusive_problems()])
         return self

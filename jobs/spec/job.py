@@ -12,16 +12,21 @@ from cluster.spec import ClusterSpec, LocalCluster
 from engine.storage.places import in_store
 from jobs.spec.contract import ColumnRule, ContractSpec
 from jobs.spec.data import DataSpec, overlap
+from jobs.spec.evaluate import EvaluateSpec
+from jobs.spec.explain import ExplainSpec
 from jobs.spec.features import FeaturesSpec
 from jobs.spec.predicting import PREDICTION, PROBABILITY
 from jobs.spec.prepare import PrepareSpec
 from jobs.spec.problems import Problem, nearest, refuse
 from jobs.spec.profile import ProfileSpec
-from jobs.spec.score import EvaluateSpec, ScoreSpec
+from jobs.spec.score import ScoreSpec
 from jobs.spec.section import Section
 from jobs.spec.sort import SortSpec
 from jobs.spec.split import SplitSpec
+from jobs.spec.track import TrackSpec
 from jobs.spec.train import TrainSpec
+from jobs.spec.tune import TuneSpec
+from jobs.spec.tuning import tuning_problems
 
 __all__ = [
     "PREDICTION",
@@ -37,7 +42,9 @@ __all__ = [
     "ScoreSpec",
     "SortSpec",
     "SplitSpec",
+    "TrackSpec",
     "TrainSpec",
+    "TuneSpec",
 ]
 
 
@@ -67,8 +74,11 @@ class JobSpec(Section):
     )
     prepare: PrepareSpec | None = Field(None, description="Write features as data.")
     train: TrainSpec | None = Field(None, description="Train a model.")
+    tune: TuneSpec | None = Field(None, description="Find the parameters of `[train]`.")
     evaluate: EvaluateSpec | None = Field(None, description="Measure the trained model.")
+    explain: ExplainSpec | None = Field(None, description="Say what the trained model looks at.")
     score: ScoreSpec | None = Field(None, description="Predict with a model.")
+    track: TrackSpec | None = Field(None, description="Record the run with MLflow.")
 
     @property
     def remote(self) -> bool:
@@ -98,12 +108,31 @@ class JobSpec(Section):
             what = "has nothing to do: add [profile], [sort], [prepare], [train] or [score]"
             yield Problem((), what)
         yield from self._features()
+        yield from self._explain()
+        if self.tune is not None:
+            yield from tuning_problems(self.tune, self.train)
         if self.evaluate is None:
             return
         if self.train is None:
             yield Problem(("evaluate",), "measures the model of [train], which is not there")
-        elif self.train.split is None:
+        elif self.train.split is None and self.train.labelled:
             yield Problem(("evaluate",), "needs held-out rows: give train.split")
+
+    def _explain(self) -> Iterator[Problem]:
+        if self.explain is None:
+            return
+        if self.train is None:
+            yield Problem(("explain",), "explains the model of [train], which is not there")
+            return
+        if not self.train.labelled:
+            what = f"goes with a label, and train.task is {self.train.task}"
+            yield Problem(("explain",), what)
+        held = self.train.split
+        part = self.explain.part
+        if (part == "test" and not (held and held.has_test)) or (
+            part == "valid" and not (held and held.has_valid)
+        ):
+            yield Problem(("explain", "part"), f"there are no such rows: give train.split.{part}")
 
     def _features(self) -> Iterator[Problem]:
         if self.features is None:

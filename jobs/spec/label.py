@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
-from engine.boosting.params.objectives import objective_for
+from engine.boosting.learning import Task as Boosted
+from engine.boosting.params.objectives import OBJECTIVES, objective_for
 from engine.classes import MOST_CLASSES, text_of
 from engine.errors import SpecError
+from engine.learners.estimator import UNLABELLED, Task
 from jobs.spec.problems import Problem, nearest
 from jobs.spec.section import Flag, Integer, Number, Section, Text
+
+Kept = Annotated[Number, Field(gt=0, le=1)]
+"""Share of the rows of a class."""
+
+BY_CLASS = ("class_weight", "balance")
+"""Keys that may be tables with names of classes."""
 
 
 class LabelSpec(Section):
     """What is learned: the label of each row, and what goes with it."""
 
     data: Text = Field(description="Name of the data: the `x` of `[data.x]`.")
-    target: Text = Field(description="Column to predict, or a Polars SQL expression for it.")
-    task: Literal["binary", "multiclass", "regression", "ranking"] = Field(
+    target: Text | None = Field(
+        None,
+        description="Column to predict, or a Polars SQL expression for it; a clustering, an "
+        "anomaly task and a reduction have none.",
+    )
+    task: Task = Field(
         description="`binary`: the target is 0 or 1 (false or true), or one of two `classes`; "
         "`multiclass`: one of several texts, truth values or whole numbers; `regression`: a "
-        "number; `ranking`: the relevance of a row within its `query`, a whole number from 0 to 30."
+        "number; `ranking`: the relevance of a row within its `query`, a whole number from 0 to "
+        "30; `clustering`: rows that are alike; `anomaly`: rows that are unlike the others; "
+        "`reduction`: few numbers that say much of each row."
     )
     objective: Text | None = Field(
         None,
@@ -42,6 +56,13 @@ class LabelSpec(Section):
         None,
         description="Weight of the training rows of each class, times their own `weight`: "
         "`balanced` makes all classes count alike; in a table, classes that are not named count 1.",
+    )
+    balance: Literal["balanced"] | dict[str, Kept] | None = Field(
+        None,
+        description="Learn from a part of the training rows of frequent classes, drawn by row "
+        "number. `balanced`: of each class from as many as there are of the rarest; a table: from "
+        "such a share, above 0 to 1, all of the classes that are not named: `{ no = 0.1 }`. "
+        "Probabilities are corrected for what was left out.",
     )
     weight: Text | None = Field(
         None,
@@ -69,18 +90,34 @@ class LabelSpec(Section):
 
     @property
     def loss(self) -> str:
-        """LightGBM's main name of the objective.
+        """LightGBM's main name of the objective; empty for a task without a label.
 
         Raises:
             SpecError: There is no such objective, or it belongs to another task.
         """
-        return objective_for(self.task, self.objective)
+        if self.task in OBJECTIVES:
+            return objective_for(cast(Boosted, self.task), self.objective)
+        return ""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the task needs a label."""
+        return self.task not in UNLABELLED
 
     def label_problems(self) -> Iterator[Problem]:
         """Yield what is wrong with these keys alone."""
         yield from self._task()
+        yield from self._target()
         yield from self._classes()
         yield from self._scores()
+
+    def _target(self) -> Iterator[Problem]:
+        if self.labelled and self.target is None:
+            yield Problem(("target",), f'is required with task = "{self.task}"')
+        if not self.labelled:
+            for name in ("target", "objective", "classes", *BY_CLASS, "init_score", "query"):
+                if getattr(self, name) is not None:
+                    yield Problem((name,), f'does not go with task = "{self.task}"')
 
     def _task(self) -> Iterator[Problem]:
         try:
@@ -88,12 +125,12 @@ class LabelSpec(Section):
         except SpecError as error:
             yield Problem(("objective",), f"{error.what}; {error.hint}")
         classifies = self.task in ("binary", "multiclass")
-        for name in ("classes", "class_weight"):
-            if getattr(self, name) is not None and not classifies:
+        for name in ("classes", *BY_CLASS):
+            if getattr(self, name) is not None and self.labelled and not classifies:
                 yield Problem((name,), f'does not go with task = "{self.task}"')
         if self.task == "ranking" and self.query is None:
             yield Problem(("query",), 'is required with task = "ranking"')
-        if self.task != "ranking" and self.query is not None:
+        if self.labelled and self.task != "ranking" and self.query is not None:
             yield Problem(("query",), f'goes with task = "ranking", not with "{self.task}"')
 
     def _classes(self) -> Iterator[Problem]:
@@ -104,11 +141,12 @@ class LabelSpec(Section):
             yield Problem(("classes",), f"named twice: {', '.join(twice)}")
         if self.task == "binary" and len(texts) != 2:
             yield Problem(("classes",), f'should be two with task = "binary", got {len(texts)}')
-        if isinstance(self.class_weight, dict):
-            for name in self.class_weight:
+        for key in BY_CLASS:
+            given = getattr(self, key)
+            for name in given if isinstance(given, dict) else ():
                 if name not in texts:
                     what = f"{name!r} is none of the classes{nearest(name, texts)}"
-                    yield Problem(("class_weight", name), what)
+                    yield Problem((key, name), what)
 
     def _scores(self) -> Iterator[Problem]:
         given = len(self.init_scores)

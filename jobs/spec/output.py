@@ -11,6 +11,7 @@ from urllib.parse import quote
 from pydantic import AfterValidator, Field, model_validator
 
 from engine.commit import Output
+from engine.commit.versions import key_of
 from engine.encoding import Encoding
 from engine.errors import SpecError
 from engine.formats.database.postgres import Server
@@ -19,6 +20,13 @@ from engine.storage.places import placed
 from jobs.spec.problems import Problem, refuse
 from jobs.spec.section import Columns, Flag, Integer, Location, Section, Text
 
+_IF_EXISTS = (
+    "What to do when something is there. `error`: refuse rows of another job. "
+    "`overwrite`: replace what millrace wrote there, and nothing else. `append`: add the rows "
+    "in a folder of their own, `run-<key>/`; no file that is there is touched. `version`: the "
+    "same in `version-0001/` and so on, and `latest` leads to the newest."
+)
+_AGAIN = "In all of them the same job again finds its rows and does nothing."
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(KiB|MiB|GiB)")
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -45,11 +53,7 @@ class OutputSpec(Section):
     )
     if_exists: Literal["error", "append", "overwrite", "version"] = Field(
         "error",
-        description="What to do when something is there. `error`: refuse rows of another job. "
-        "`overwrite`: replace what millrace wrote there, and nothing else. `append`: add the rows "
-        "in a folder of their own, `run-<key>/`; no file that is there is touched. `version`: the "
-        "same in `version-0001/` and so on, and `latest` leads to the newest. In all of them the "
-        "same job again finds its rows and does nothing.",
+        description=f"{_IF_EXISTS} {_AGAIN}",
     )
     storage: dict[str, Text] = Field(
         {},
@@ -77,7 +81,7 @@ class OutputSpec(Section):
             run: Its name, which begins with its key.
         """
         apart = self.if_exists in ("append", "version")
-        found = self.output_of(run.partition(".")[0]).told if apart else self.output
+        found = self.output_of(key_of(run)).told if apart else self.output
         return found if "://" in found else Path(found)
 
     @model_validator(mode="after")
@@ -169,12 +173,8 @@ class FilesSpec(OutputSpec):
     )
     if_exists: Literal["error", "append", "overwrite", "version"] = Field(
         "error",
-        description="What to do when something is there. `error`: refuse rows of another job. "
-        "`overwrite`: replace what millrace wrote there, and nothing else. `append`: add the rows "
-        "in a folder of their own, `run-<key>/`; no file that is there is touched. `version`: the "
-        "same in `version-0001/` and so on, and `latest` leads to the newest. Of a Delta table: "
-        "fail, add the rows, or replace all rows by a new version of the table (the old one can be "
-        "read until `VACUUM`). In all of them the same job again finds its rows and does nothing.",
+        description=f"{_IF_EXISTS} Of a Delta table: fail, add the rows, or replace all rows by a "
+        f"new version of the table (the old one can be read until `VACUUM`). {_AGAIN}",
     )
     database: DatabaseSpec | None = Field(
         None, description="A PostgreSQL table that gets the rows too, in one transaction."

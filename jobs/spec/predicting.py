@@ -86,14 +86,14 @@ class PredictingSpec(ForeignSpec):
     model: Reference | None = Field(
         None,
         description="Model and version: `models/x@latest` or `models/x@3`. Required, unless there "
-        "is a table `models`, or `function`, `onnx` or `skops`.",
+        "is a table `models`, or `function`, `onnx`, `skops` or `xgboost`.",
     )
     models: Models | None = Field(
         None,
         description="Several models over one read, by name: "
         '`{ champion = "models/a@3", challenger = "models/b@latest" }`. Their columns end in `_` '
         f"and the name: `{PREDICTION}_champion`. At most {MOST_MODELS}. A table with `function`, "
-        "`onnx` or `skops` is a model of that kind: `[score.models.challenger.onnx]`.",
+        "`onnx`, `skops` or `xgboost` is a model of that kind: `[score.models.challenger.onnx]`.",
     )
     combine: Annotated[Reference, WrapValidator(_combination)] | None = Field(
         None,
@@ -108,8 +108,10 @@ class PredictingSpec(ForeignSpec):
         description="Columns `lower` and `upper` beside the `prediction` of a regression, from two "
         "quantile models. `crossed` is true where the three had to be put in order.",
     )
-    threshold: Share = Field(
-        0.5, description=f"Probability from which on a binary `{PREDICTION}` is 1."
+    threshold: Share | None = Field(
+        None,
+        description=f"Probability from which on a binary `{PREDICTION}` is 1. Left out: what "
+        "[train.threshold] has chosen for the model, or 0.5; 0.5 of a mean of models.",
     )
     raw: Flag = Field(
         False,

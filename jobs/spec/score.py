@@ -1,4 +1,4 @@
-"""The sections ``[evaluate]`` and ``[score]``: how good a model is, and what it predicts."""
+"""The section ``[score]``: what a model predicts."""
 
 from __future__ import annotations
 
@@ -11,15 +11,7 @@ from pydantic import Field, model_validator
 from jobs.spec.output import FilesSpec
 from jobs.spec.predicting import PREDICTION, PROBABILITY, PredictingSpec
 from jobs.spec.problems import Problem, refuse
-from jobs.spec.section import Columns, Flag, Section, Text
-
-
-class EvaluateSpec(Section):
-    """Measure the trained model on the validation and test rows."""
-
-    baseline: Flag = Field(
-        True, description="Also measure the constant that is best on the training rows."
-    )
+from jobs.spec.section import Columns, Flag, Text
 
 
 class ScoreSpec(FilesSpec, PredictingSpec):

@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from engine.split import FINEST, counted
 from jobs.spec.problems import Problem, refuse
 from jobs.spec.section import Columns, Integer, Number, Section, Share, Text
 
@@ -15,11 +16,13 @@ from jobs.spec.section import Columns, Integer, Number, Section, Share, Text
 class SplitSpec(Section):
     """Which rows train, which validate, which test; decided row by row from the data alone."""
 
-    by: Literal["random", "stratified", "hash", "group", "time", "column"] = Field(
-        description="`random`: by the row's position; `stratified`: the same, with an equal share "
-        "of every value of `column`, or of the label; `hash`: by the values of `columns`, so that "
-        "equal values stay together; `group`: the same with one `column`; `time`: the "
-        "latest rows are held out; `column`: by the values of `column`."
+    by: Literal["random", "systematic", "stratified", "hash", "group", "time", "column"] = Field(
+        description="`random`: drawn by the row's position; `systematic`: every so many rows from "
+        "the first one on, `test = 0.2` rows 0, 5, 10 and so on, whatever is left out by `where` "
+        "or the contract; `stratified`: as `random`, with an equal share of every value of "
+        "`column`, or of the label; `hash`: by the values of `columns`, so that equal values stay "
+        "together; `group`: the same with one `column`; `time`: the latest rows are held out; "
+        "`column`: by the values of `column`."
     )
     valid: Share | tuple[str | Integer | Number, ...] | None = Field(
         None,
@@ -35,7 +38,11 @@ class SplitSpec(Section):
         "the time column of the data; with `stratified`: the label.",
     )
     columns: Columns = Field((), description="Columns of `hash`.")
-    seed: Integer = Field(42, ge=0, description="Another seed draws other rows.")
+    seed: Integer = Field(
+        42,
+        ge=0,
+        description="Another seed draws other rows; nothing is drawn by `systematic` and `time`.",
+    )
     at: tuple[datetime, ...] = Field(
         (),
         max_length=2,
@@ -45,7 +52,7 @@ class SplitSpec(Section):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Columns that decide; empty for `random`, and for `time` by the data's time column."""
+        """Columns that decide; empty for positions, and for `time` by the data's time column."""
         return (self.column,) if self.column else self.columns
 
     @property
@@ -103,7 +110,16 @@ class SplitSpec(Section):
             yield Problem(("test",), f"also in valid: {', '.join(sorted(both))}")
         if not self.has_valid and not self.has_test:
             yield Problem((), "holds no rows out: give `valid`, `test` or both")
+        if self.by == "systematic":
+            yield from self._uncounted()
         held_out = sum(v for v in (self.valid, self.test) if isinstance(v, float))
         if held_out >= 1:
             what = f"valid + test = {held_out:g} leaves no rows to train on"
             yield Problem(("test",), what)
+
+    def _uncounted(self) -> Iterator[Problem]:
+        for name in ("valid", "test"):
+            share = getattr(self, name)
+            if isinstance(share, float) and counted(share) is None:
+                what = f"{share!r} is not a whole number of every {FINEST} rows or fewer"
+                yield Problem((name,), f'{what}; with by = "systematic" say 0.2 or 0.125')

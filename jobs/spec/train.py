@@ -3,129 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from cluster.spec import Bytes
-from engine.boosting.exact.losses import LOSSES
-from engine.boosting.learning import Learning, Schedule
-from engine.boosting.params.given import checked, refusals
-from engine.boosting.params.names import ALIASES
-from engine.boosting.params.together import Asked, clashes
 from engine.bundle import ALPHA
-from engine.calibration import CONFORMAL
+from engine.calibration import CONFORMAL, TEMPERATURE
 from engine.errors import SpecError
+from engine.learners import CATALOGUE
+from engine.learners.members.names import STACKING, VOTING
+from engine.learners.members.pooling import LINEAR
 from engine.metrics.measure import Measure
-from jobs.spec.label import LabelSpec
-from jobs.spec.problems import Problem, refuse
-from jobs.spec.schedule import ScheduleSpec
+from jobs.spec.deciding import ThresholdSpec
+from jobs.spec.folds import FoldsSpec
+from jobs.spec.learner import LearnerSpec
+from jobs.spec.members import NAME, FinalSpec, LearningMemberSpec, ensemble_problems, parts_of
+from jobs.spec.problems import Problem, problems_of, refuse
 from jobs.spec.section import (
-    Flag,
     Integer,
     Location,
-    Number,
-    SomeColumns,
-    Span,
-    Text,
-    has_version,
-    seconds,
 )
 from jobs.spec.split import SplitSpec
-
-DEFAULT_ROUNDS = 100
 
 OBJECTIVE = "train.objective"
 
 QUANTILE = "quantile"
 """The objective of models that predict a quantile of the label, that of ``alpha``."""
 
-LEARNING_RATE = 0.1
-"""LightGBM's own when none is given."""
+_COMMON = (
+    *("data", "target", "task", "classes", "class_weight", "weight", "split", "seed", "model"),
+    *("sample_rows", "max_memory"),
+)
+"""Keys that members of an ensemble have from the section."""
 
-_ROUNDS = ("n_estimators", "num_iterations", *ALIASES["num_iterations"])
-_RATE = ("learning_rate", *ALIASES["learning_rate"])
-
-_OTHER_LOSS = ("is_unbalance", "scale_pos_weight", "sigmoid", "reg_sqrt")
-"""Parameters of LightGBM that change a loss in ways that are not known to `refit`."""
-
-Scalar = Flag | Integer | Number | str
+_ENSEMBLES = ("members", "final", "folds")
+"""Keys that say something of ensembles alone."""
 
 
-class TrainSpec(LabelSpec):
+class TrainSpec(LearnerSpec):
     """What is learned, from which rows, and how."""
 
-    estimator: Literal["lightgbm"] = Field("lightgbm", description="What learns.")
     split: SplitSpec | None = Field(
         None, description="How rows are held out. Left out: all rows train, nothing is measured."
     )
-    early_stopping: Integer | None = Field(
-        None, ge=1, description="Stop after so many rounds without a better validation metric."
-    )
-    metric: Text | None = Field(
+    cross_validate: FoldsSpec | None = Field(
         None,
-        description="Metric of early stopping, such as `log_loss` or `auc` for `binary`, `rmse` "
-        "or `mae` for `regression`, `ndcg@5` for `ranking`. Left out: the task's first.",
+        description="Before all training rows are trained on, the estimator is fitted on the other "
+        "folds of every fold and measured on the fold: metrics of each, mean, standard deviation, "
+        "and of all held-out rows together.",
     )
-    params: dict[str, Scalar | tuple[Scalar, ...]] = Field(
-        {},
-        description="Parameters of LightGBM under its own names; `n_estimators` (or a synonym) is "
-        f"the number of rounds, {DEFAULT_ROUNDS} when left out.",
-    )
-    calibrate: Literal["isotonic", "sigmoid", "conformal"] | None = Field(
+    calibrate: Literal["isotonic", "sigmoid", "temperature", "conformal"] | None = Field(
         None,
         description="What the model says is calibrated on the validation rows. `probability` of a "
         "binary model: by the rising line that fits them best (`isotonic`, from some thousand rows "
-        'on) or by Platt scaling (`sigmoid`). `prediction` with `objective = "quantile"`: by a '
-        "constant, so that the label lies beyond it as often as `alpha` says (`conformal`). Left "
-        "out: it is what the model says.",
+        "on) or by Platt scaling (`sigmoid`). Of several classes: each of them against the rest in "
+        "the same ways, or all by one number (`temperature`, from some hundred rows on). "
+        '`prediction` with `objective = "quantile"`: by a constant, so that the label lies beyond '
+        "it as often as `alpha` says (`conformal`). Left out: it is what the model says.",
     )
-    schedule: ScheduleSpec | None = Field(
-        None, description="A learning rate that falls. Left out: it stays as it is."
+    threshold: ThresholdSpec | None = Field(
+        None,
+        description="Choose on the validation rows from which probability on a binary `prediction` "
+        "is 1: [train.threshold]. `[score]` takes it unless it names one. Left out: 0.5.",
     )
-    monotone: dict[str, Literal[1, -1]] = Field(
+    members: dict[Annotated[str, Field(pattern=NAME)], LearningMemberSpec] = Field(
         {},
-        description="Features that the prediction may only rise (1) or fall (-1) with; a name may "
-        "end with `*`.",
+        description="With an `ensemble.*` estimator: its members by name, two or more, all on the "
+        "same features.",
     )
-    interactions: tuple[SomeColumns, ...] = Field(
-        (),
-        description="Groups of features that may stand together in a branch of a tree; a name may "
-        "end with `*`. Those of no group stand with each other. Left out: all with all.",
-    )
-    reproducible: Flag = Field(
-        False,
-        description="The same model to the bit on any number of workers, which takes longer "
-        "(docs/benchmarks.md).",
-    )
-    init: Annotated[Location, AfterValidator(has_version)] | None = Field(
+    final: FinalSpec | None = Field(
         None,
-        description="Model that training goes on from, on new data: `models/x@latest` or "
-        "`models/x@3`. Its features are taken as they were fitted, its trees stay, "
-        "`n_estimators` are added.",
+        description="With `ensemble.Stacking` and `ensemble.Blending`: what combines the members. "
+        "Left out: `linear`.",
     )
-    refit: Annotated[Number, Field(ge=0, lt=1)] | None = Field(
+    folds: FoldsSpec | None = Field(
         None,
-        description="With `init`: no trees are added, the leaves of the old ones are fitted again "
-        "to the new rows, and this share of their values stays; LightGBM takes 0.9.",
-    )
-    max_time: Span | None = Field(
-        None, description="Boosting ends after the round in which it took so long: `90s`, `2h`."
+        description="With `ensemble.Stacking`: how training rows are held out from the members "
+        "whose predictions the final estimator learns from. Left out: 5 folds, stratified by the "
+        "label where it is a class.",
     )
     max_memory: Bytes | None = Field(
         None,
         description="Memory that training may take on a worker, such as `1 GiB`; when the binned "
         "rows need more, they are trained on in turns. Left out: the worker's memory.",
-    )
-    keep_bins: Flag = Field(
-        False,
-        description="Leave the binned rows on the workers' disks: the next training on the same "
-        "rows and features starts at once.",
-    )
-    restarts: Integer = Field(
-        3,
-        ge=0,
-        description="How often training goes on from its last checkpoint after a worker was lost.",
     )
     seed: Integer = Field(42, ge=0, description="Seed of everything that draws at random.")
     model: Location = Field(
@@ -133,24 +94,46 @@ class TrainSpec(LabelSpec):
         "job file."
     )
     sample_rows: Integer = Field(
-        200_000, ge=1, description="Rows of the sample from which the bins are made."
+        200_000,
+        ge=1,
+        description="Rows of the sample from which LightGBM's bins are made, or on which an "
+        "estimator is trained that takes no more than a sample.",
     )
 
     @property
-    def rounds(self) -> int:
-        """Number of boosting rounds."""
-        given = [self.params[name] for name in _ROUNDS if name in self.params]
-        return given[0] if given and isinstance(given[0], int) else DEFAULT_ROUNDS
+    def combines(self) -> bool:
+        """Whether several members learn."""
+        return not self.boosts and self.learner.way == "members"
 
     @property
-    def lightgbm_params(self) -> dict[str, Any]:
-        """The parameters without the number of rounds."""
-        return {name: value for name, value in self.params.items() if name not in _ROUNDS}
+    def votes(self) -> bool:
+        """Whether the mean of the members is taken."""
+        return self.estimator == VOTING
+
+    @property
+    def stacking(self) -> FoldsSpec | None:
+        """How stacking holds rows out; None for all but stacking."""
+        if self.estimator != STACKING:
+            return None
+        by: Literal["random", "stratified"]
+        by = "random" if self.task == "regression" else "stratified"
+        return self.folds or FoldsSpec(by=by, seed=self.seed)
+
+    def part(self, one: LearningMemberSpec | FinalSpec) -> TrainSpec:
+        """Return what a member, or what combines them, learns as a section of its own.
+
+        Raises:
+            ValidationError: It does not go with the task or with its parameters.
+        """
+        common = {name: getattr(self, name) for name in _COMMON}
+        own = {"estimator": one.estimator, "params": one.params}
+        stopping = {} if one.early_stopping is None else {"early_stopping": one.early_stopping}
+        return TrainSpec.model_validate({**common, **own, **stopping})
 
     @property
     def quantile(self) -> float | None:
         """Which quantile of the label is learned; None: the objective is another."""
-        if self.objective != QUANTILE:
+        if self.objective != QUANTILE or not self.boosts:
             return None
         alpha = self.params.get("alpha", ALPHA)
         return float(alpha) if isinstance(alpha, int | float | str) else None
@@ -165,35 +148,66 @@ class TrainSpec(LabelSpec):
             metric=self.metric,
         )
 
-    @property
-    def rates(self) -> Schedule | None:
-        """Learning rate of each round; None when it does not change."""
-        given = [self.params[name] for name in _RATE if name in self.params]
-        start = given[0] if given else LEARNING_RATE
-        if self.schedule is None or isinstance(start, str | tuple):
-            return None
-        return self.schedule.rates(start, self.rounds)
-
-    @property
-    def max_seconds(self) -> float | None:
-        """Seconds that boosting may take."""
-        return None if self.max_time is None else seconds(self.max_time)
-
     @model_validator(mode="after")
     def _check(self) -> Self:
         checks = (
-            *(self.label_problems, self._init, self._query, self._metrics, self._params),
-            self._calibrate,
+            *(self.label_problems, self.estimator_problems, self._query, self._folds),
+            *(self._ensemble, self._metrics, self._calibrate, self._threshold),
         )
         found = [problem for check in checks for problem in check()]
-        refuse(found or self._clashes())
+        if self.boosts:
+            found += self.boosting_problems()
+            refuse(found or self.boosting_clashes())
+        refuse(found)
         return self
 
-    def _init(self) -> Iterator[Problem]:
-        if self.init is not None and self.init_score is not None:
-            yield Problem(("init_score",), "does not go with `init`: a model says where to start")
-        if self.refit is not None:
-            yield from self._refit()
+    def _folds(self) -> Iterator[Problem]:
+        folds = self.cross_validate
+        if folds is None:
+            return
+        if not self.labelled:
+            yield Problem(("cross_validate",), f'needs a label, and task = "{self.task}" has none')
+        if self.init is not None:
+            what = "does not go with `init`: that model may have seen the rows that are held out"
+            yield Problem(("cross_validate",), what)
+        if self.task == "ranking" and folds.by in ("random", "stratified"):
+            column = self.query or "the query column"
+            what = "cuts queries apart; keep them whole with "
+            yield Problem(("cross_validate", "by"), what + f'by = "group", column = "{column}"')
+
+    def _ensemble(self) -> Iterator[Problem]:
+        if self.estimator not in CATALOGUE:
+            return
+        if not self.combines:
+            for name in _ENSEMBLES:
+                if getattr(self, name):
+                    yield Problem((name,), f'goes with estimator = "{STACKING}" and the like')
+            return
+        yield from ensemble_problems(self)
+        for place, one in parts_of(self):
+            yield from self._part(place, one)
+
+    def _part(
+        self, place: tuple[str, ...], one: LearningMemberSpec | FinalSpec
+    ) -> Iterator[Problem]:
+        """Look at a member as at a section of its own; its keys are told as those of the file."""
+        if one.estimator == LINEAR:
+            return
+        if one.estimator in CATALOGUE and CATALOGUE[one.estimator].way == "members":
+            yield Problem((*place, "estimator"), "is an ensemble itself: name its members here")
+            return
+        if self.label_wrong:
+            return
+        try:
+            self.part(one)
+        except ValidationError as error:
+            for found in problems_of(error, TrainSpec, {}):
+                yield Problem((*place, *found.key), found.what)
+
+    @property
+    def label_wrong(self) -> bool:
+        """Whether what is learned is told wrongly already: then of no member more is said."""
+        return any(True for _ in self.label_problems())
 
     def _calibrate(self) -> Iterator[Problem]:
         if self.calibrate is None:
@@ -202,33 +216,34 @@ class TrainSpec(LabelSpec):
             if self.objective != QUANTILE:
                 what = f'"{CONFORMAL}" is for objective = "{QUANTILE}", and this is another'
                 yield Problem(("calibrate",), what)
-        elif self.task != "binary":
-            what = f"{self.calibrate!r} is for binary models, and this one is {self.task}"
+        elif self.task not in ("binary", "multiclass"):
+            what = f"{self.calibrate!r} is for models of classes, and this one is {self.task}"
+            yield Problem(("calibrate",), what)
+        elif self.calibrate == TEMPERATURE and self.task == "binary":
+            what = f'"{TEMPERATURE}" is for several classes: of two, "sigmoid" is as much and more'
             yield Problem(("calibrate",), what)
         if not (self.split and self.split.has_valid):
             yield Problem(("calibrate",), "needs validation rows: give train.split.valid")
 
-    def _refit(self) -> Iterator[Problem]:
-        if self.init is None:
-            yield Problem(("refit",), "needs `init`: the model whose leaves are fitted again")
-        if self.loss not in LOSSES:
-            known = ", ".join(LOSSES)
-            yield Problem(("refit",), f"does not go with objective {self.loss!r}; known: {known}")
-        for name in ("early_stopping", "schedule", "max_time"):
-            if getattr(self, name) is not None:
-                yield Problem((name,), "does not go with `refit`, which adds no rounds")
-        for name in _OTHER_LOSS:
-            if name in self.params:
-                yield Problem(("params", name), "does not go with `refit`")
+    def _threshold(self) -> Iterator[Problem]:
+        if self.threshold is None:
+            return
+        if self.task != "binary":
+            what = f"is for binary models, and this one is {self.task}"
+            yield Problem(("threshold",), what)
+        if not (self.split and self.split.has_valid):
+            yield Problem(("threshold",), "needs validation rows: give train.split.valid")
 
     def _query(self) -> Iterator[Problem]:
         split = self.split
-        if self.task == "ranking" and split and split.by in ("random", "stratified"):
+        if self.task == "ranking" and split and split.by in ("random", "systematic", "stratified"):
             column = self.query or "the query column"
             what = "cuts queries apart; keep them whole with "
             yield Problem(("split", "by"), what + f'by = "group", column = "{column}"')
 
     def _metrics(self) -> Iterator[Problem]:
+        if not self.labelled:
+            return
         try:
             _ = self.measure
         except SpecError as error:
@@ -236,38 +251,3 @@ class TrainSpec(LabelSpec):
                 yield Problem(("metric",), f"{error.what}; {error.hint}")
         if self.early_stopping and not (self.split and self.split.has_valid):
             yield Problem(("early_stopping",), "needs validation rows: give train.split.valid")
-
-    def _params(self) -> Iterator[Problem]:
-        rounds = [name for name in self.params if name in _ROUNDS]
-        for name in rounds:
-            value = self.params[name]
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                yield Problem(("params", name), f"should be a whole number from 1, got {value!r}")
-        for name in rounds[1:]:
-            yield Problem(("params", name), f"means the same as {rounds[0]}: keep one of them")
-        own = {name: value for name, value in self.params.items() if name not in rounds}
-        for name, what in refusals(own):
-            yield Problem(("params", name), what)
-        yield from self._rates()
-
-    def _clashes(self) -> Iterator[Problem]:
-        """Look for what does not go together, whatever the number of workers."""
-        base = None if self.init is None else ""
-        learning = Learning(
-            self.task,
-            objective=self.objective,
-            schedule=self.rates,
-            monotone=tuple(self.monotone.values()),
-            base=base,
-        )
-        vectors = frozenset({"init"} if self.init_score else {})
-        weighs = self.class_weight is not None
-        asked = Asked(checked(self.lightgbm_params), learning, 1, vectors, weighs)
-        for where, what, hint in clashes(asked):
-            yield Problem(tuple(where.split(".")[1:]), f"{what}; {hint}")
-
-    def _rates(self) -> Iterator[Problem]:
-        try:
-            _ = self.rates
-        except SpecError as error:
-            yield Problem(("schedule",), f"{error.what}; {error.hint}")

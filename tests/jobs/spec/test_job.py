@@ -164,6 +164,13 @@ def test_the_resolved_job_reads_back(tmp_path: Path) -> None:
         ('time = "departed_at"', "", "train.split.column", "names no time column"),
         ('by = "time"', 'by = "hash"', "train.split.columns", "is required"),
         ('by = "time"', 'by = "group"', "train.split.column", "is required"),
+        (
+            'by = "time", valid = 0.1, test = 0.1',
+            'by = "systematic", valid = 0.1, test = 0.12345',
+            "train.split.test",
+            "every 1000 rows or fewer",
+        ),
+        ('by = "time"', 'by = "systematic", column = "a"', "train.split.column", "does not go"),
         ('by = "time"', 'by = "time", columns = ["a"]', "train.split.columns", "does not go"),
         ("test = 0.1", "at = [2008-01-01]", "train.split.valid", "does not go with `at`"),
         ("num_leaves", "n_iter = 4, num_leaves", "train.params.n_estimators", "n_iter"),
@@ -176,6 +183,7 @@ def test_the_resolved_job_reads_back(tmp_path: Path) -> None:
         ('data = "today"', 'data = "tody"', "score.data", "did you mean 'today'?"),
         ('"predictions/"', '"/data/today"', "score.output", "data.today is read from"),
         ("[evaluate]", "[evalute]", "evalute", "did you mean 'evaluate'?"),
+        ("[evaluate]", '[evaluate]\nby = ["a", "a"]', "evaluate.by", "twice: a"),
         ('"flight-delays"\n\n[c', '"flight delays"\n\n[c', "name", "letter or digit"),
     ],
 )
