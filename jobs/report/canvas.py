@@ -36,6 +36,23 @@ class Chart:
     height: int
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A figure with what is said of it.
+
+    Attributes:
+        chart: The figure.
+        title: What it shows.
+        note: What else must be known to read it; empty: nothing.
+        alt: What it says, for those who do not see it.
+    """
+
+    chart: Chart
+    title: str
+    note: str
+    alt: str
+
+
 def label(text: str, length: int = LABEL_LENGTH) -> str:
     """Return a name for an axis: short, and with no delimiter that Bokeh takes for TeX.
 
@@ -107,10 +124,13 @@ def colored(names: Iterable[str]) -> list[tuple[str, str]]:
     return [(name, PARTS.get(name) or next(spare)) for name in names]
 
 
-def legend(plot: figure, place: Literal["top_left", "top_right", "bottom_right"]) -> None:
+def legend(
+    plot: figure, place: Literal["top_left", "top_right", "bottom_left", "bottom_right"]
+) -> None:
     """Put the legend of a figure in a corner, without a frame."""
     plot.legend.location = place
     plot.legend.background_fill_alpha = 0
+    plot.legend.margin, plot.legend.spacing = 4, 0
     plot.legend.border_line_alpha = 0
     plot.legend.label_text_color = INK
     plot.legend.label_text_font = FONT

@@ -8,11 +8,26 @@ from typing import Any
 from bokeh.models import ColumnDataSource
 from bokeh.plotting import figure
 
-from jobs.report.canvas import BLUE, INK, ORANGE, canvas, hover, label, named_rows
+from jobs.report.canvas import BLUE, INK, ORANGE, Drawn, canvas, hover, label, named_rows, waiting
 
 COUNTED = 12
 """Classes up to which the share stands in each cell."""
 _DARK = 0.55  # from this opacity on, white is read better than grey
+
+
+def confusion_figure(names: Sequence[str], counts: Sequence[Sequence[int]], part: str) -> Drawn:
+    """Draw a confusion matrix, with what is said of it.
+
+    Args:
+        names: The classes, k of them.
+        counts: k rows of k counts: by true class and predicted class.
+        part: Part of the data.
+    """
+    right = sum(counts[at][at] for at in range(len(names)))
+    total = sum(map(sum, counts)) or 1
+    note = "share of each true class that was predicted as which"
+    alt = f"Confusion matrix of {len(names)} classes, {part} rows: {right / total:.1%} are right"
+    return Drawn(waiting(confusion_matrix(names, counts)), "Confusion matrix", note, alt)
 
 
 def confusion_matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> figure:

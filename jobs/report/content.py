@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
 from datetime import UTC, datetime
 
 from engine.bundle import Bundle
-from engine.classes import Class, text_of
+from engine.classes import text_of
 from engine.commit import Manifest
-from engine.metrics import CalibrationBin
 from jobs.fingerprint import versions
 from jobs.planning.plan import Planned
-from jobs.report.outcome import BadPart, ClassCounts, Curve, DataSummary, Ledger, Report, StepMemory
+from jobs.report.learned import modelling
+from jobs.report.measured import BASELINE, PARTS, quality
+from jobs.report.modelling import Modelling
+from jobs.report.outcome import BadPart, DataSummary, Ledger, Provenance, Report, StepMemory
+from jobs.report.quality import Quality
+from jobs.report.reading import mapping
 from jobs.runs.result import Result
 
 
@@ -31,7 +35,6 @@ def page(
         manifest: The scored rows.
         started: When the run began.
     """
-    measures: Mapping[str, object] = bundle.metrics if bundle and planned.training else {}
     outputs = {
         "sorted rows": result.sorted,
         "prepared rows": result.prepared,
@@ -47,65 +50,78 @@ def page(
         duration=(datetime.now(UTC) - started).total_seconds(),
         task=bundle.task if bundle else None,
         metric=planned.job.train.metric if planned.job.train else None,
-        versions=versions(),
         data=_data(planned, bundle),
         memory=_memory(planned, result),
         ledger=_ledger(manifest) if manifest else None,
         outputs={name: str(path) for name, path in outputs.items() if path},
-        **_quality(measures, bundle.classes or () if bundle else ()),  # type: ignore[arg-type]
+        quality=_quality(bundle) if bundle and planned.training else Quality(),
+        model=modelling(bundle) if bundle and planned.training else Modelling(),
+        provenance=_provenance(planned, bundle, result),
     )
 
 
-def _quality(measures: Mapping[str, object], classes: Sequence[Class]) -> dict[str, object]:
-    """Return the fields that say how good the model is; none without a training."""
-    found: dict[str, dict[str, float]] = measures.get("results", {})  # type: ignore[assignment]
-    columns: dict[str, dict[str, float]] = {
-        name: found[name] for name in ("valid", "test") if name in found
-    }
-    if baseline := found.get("baseline_test") or found.get("baseline_valid"):
-        columns["baseline"] = baseline
-    roc: dict[str, list[list[float]]] = measures.get("roc", {})  # type: ignore[assignment]
-    bins: dict[str, list[list[float]]] = measures.get("calibration", {})  # type: ignore[assignment]
-    return {
-        "metrics": columns,
-        **_judged(measures, classes),
-        "roc": {name: Curve(*rates) for name, rates in roc.items() if rates[0]},
-        "calibration": {
-            name: [CalibrationBin(int(rows), p, y) for rows, p, y in points]
-            for name, points in bins.items()
-        },
-        "importance": measures.get("importance", {}),
-        "history": measures.get("history", ()),
-        "best_round": measures.get("best_round"),
-    }
+def _quality(bundle: Bundle) -> Quality:
+    return quality(bundle.metrics, bundle.classes or (), bundle.task)
 
 
-def _judged(measures: Mapping[str, object], classes: Sequence[Class]) -> dict[str, object]:
-    """Return how the model does on each class, in the part that was kept out the furthest."""
-    counts: dict[str, list[list[int]]] = measures.get("by_class", {})  # type: ignore[assignment]
-    matrix: dict[str, list[list[int]]] = measures.get("confusion", {})  # type: ignore[assignment]
-    part = next((name for name in ("test", "valid") if name in counts), None)
-    if part is None:
-        return {}
-    pairs = zip(classes, counts[part], strict=True)
-    return {
-        "judged": part,
-        "by_class": [ClassCounts(text_of(label), *found) for label, found in pairs],
-        "confusion": matrix.get(part, ()),
+def _provenance(planned: Planned, bundle: Bundle | None, result: Result) -> Provenance:
+    job = json.dumps(planned.job.to_dict(), indent=2, ensure_ascii=False)
+    if bundle is None or not planned.training:
+        return Provenance(job=job, versions=versions())
+    told = bundle.provenance
+    digests = {"data": told.get("data"), "training": told.get("fingerprint")}
+    digests |= {"model": bundle.digest, "features": bundle.pipeline.digest}
+    facts = {
+        "target": bundle.target,
+        "estimator": told.get("estimator"),
+        "objective": bundle.objective,
+        "calibration": bundle.calibration.told().get("kind") if bundle.calibration else None,
+        "seed": told.get("seed"),
+        "trained by": None if "train" not in result.skipped else f"an earlier run: {result.model}",
     }
+    return Provenance(
+        job,
+        {name: json.dumps(value) for name, value in told.get("params", {}).items()},
+        {name: str(value) for name, value in digests.items() if value},
+        {name: str(value) for name, value in facts.items() if value is not None},
+        {**versions(), **told.get("versions", {})},
+    )
 
 
 def _data(planned: Planned, bundle: Bundle | None) -> DataSummary | None:
     if not (planned.training and bundle):
         return None
     dataset = planned.training.dataset
+    rows, ledger = bundle.provenance["rows"], bundle.provenance.get("ledger", {})
     return DataSummary(
-        rows=bundle.provenance["rows"],
+        rows={part: rows[part] for part in (*PARTS, *rows) if part in rows},
         files=len(dataset.source.files),
         bytes=dataset.stored_bytes,
         partitions=len(planned.train_partitions),
         features=len(bundle.pipeline.features),
+        labels=_labels(bundle),
+        ledger={name: rows for name, rows in ledger.items() if isinstance(rows, int)},
+        reasons=ledger.get("reasons", {}),
+        odd_files=ledger.get("files", {}),
     )
+
+
+def _labels(bundle: Bundle) -> dict[str, dict[str, int]]:
+    """Return rows by part and label, of a label with classes."""
+    counted = mapping(bundle.metrics.get("by_class"))
+    if bundle.classes and counted:
+        names = [text_of(one) for one in bundle.classes]
+        return {
+            part: {name: counts[0] for name, counts in zip(names, found, strict=False)}
+            for part, found in counted.items()
+            if found
+        }
+    parts = {part: mapping(found) for part, found in mapping(bundle.metrics.get("results")).items()}
+    return {
+        part: {"negative": found["rows"] - found["positives"], "positive": found["positives"]}
+        for part, found in parts.items()
+        if {"rows", "positives"} <= set(found) and not part.startswith(BASELINE)
+    }
 
 
 def _memory(planned: Planned, result: Result) -> list[StepMemory]:

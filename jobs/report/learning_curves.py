@@ -8,8 +8,8 @@ from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
 from engine.metrics import HIGHER_IS_BETTER, base_name, higher_is_better
-from jobs.report.canvas import INK, canvas, colored, hover, label, legend
-from jobs.report.metric_names import in_order
+from jobs.report.canvas import INK, Drawn, canvas, colored, hover, label, legend, waiting
+from jobs.report.metric_names import in_order, title
 
 POINTS_SHOWN = 500
 
@@ -17,7 +17,7 @@ Line = tuple[list[float], list[float]]
 """Rounds and values."""
 
 
-def learning_curves(history: Sequence[Mapping[str, float]], best: int | None) -> dict[str, figure]:
+def learning_curves(history: Sequence[Mapping[str, float]], best: int | None) -> list[Drawn]:
     """Draw a figure for each metric in a history, in the order of the page.
 
     Args:
@@ -25,7 +25,7 @@ def learning_curves(history: Sequence[Mapping[str, float]], best: int | None) ->
         best: Round that is marked.
     """
     found = lines(history)
-    return {metric: _draw(metric, found[metric], best) for metric in in_order(found)}
+    return [_drawn(metric, found[metric], best) for metric in in_order(found)]
 
 
 def lines(history: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Line]]:
@@ -52,6 +52,13 @@ def _metric(key: str) -> str | None:
     base = base_name(key)
     names = [name for name in HIGHER_IS_BETTER if base.endswith(name)]
     return max(names, key=len) + key.removeprefix(base) if names else None
+
+
+def _drawn(metric: str, found: Mapping[str, Line], best: int | None) -> Drawn:
+    ends = "; ".join(f"{name} ends at {values[-1]:.5g}" for name, (_, values) in found.items())
+    alt = f"{title(metric)} by round: {ends}"
+    note = f"round {best:,} is kept" if best is not None else ""
+    return Drawn(waiting(_draw(metric, found, best)), f"{title(metric)} by round", note, alt)
 
 
 def _draw(metric: str, found: Mapping[str, Line], best: int | None) -> figure:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from engine.metrics import CalibrationBin
+from jobs.report.modelling import Modelling
+from jobs.report.quality import Quality
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,10 @@ class DataSummary:
         bytes: Their size on disk, bytes.
         partitions: Number of partitions.
         features: Number of features after preparation.
+        labels: Rows by part and label, where labels are few.
+        ledger: Rows read by what became of them: "good", "quarantined", "filtered".
+        reasons: Quarantined rows by the reason.
+        odd_files: Rows of files that are not all good, by path and what became of them.
     """
 
     rows: Mapping[str, int]
@@ -26,6 +31,10 @@ class DataSummary:
     bytes: int | None = None
     partitions: int | None = None
     features: int | None = None
+    labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    ledger: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    odd_files: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,14 +54,6 @@ class StepMemory:
     terms: Mapping[str, int] = field(default_factory=dict)
     measured: int | None = None
     limit: int | None = None
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A ROC curve: rates in [0, 1], equally many of both: the lists of ``ScoreHistogram.roc``."""
-
-    false_rate: Sequence[float]
-    true_rate: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -107,38 +108,6 @@ class Ledger:
 
 
 @dataclass(frozen=True)
-class SliceScore:
-    """Metrics of the rows that share a value, as ``results()`` returns them."""
-
-    column: str
-    value: str
-    results: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class ClassCounts:
-    """How a model does on the rows of one class.
-
-    Args:
-        name: The class.
-        rows: Rows that have it.
-        predicted: Rows that were given it.
-        right: Rows that have it and were given it.
-    """
-
-    name: str
-    rows: int
-    predicted: int
-    right: int
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall; NaN without rows of either kind."""
-        both = self.rows + self.predicted
-        return 2 * self.right / both if both else float("nan")
-
-
-@dataclass(frozen=True)
 class Watched:
     """A column of the rows that were scored.
 
@@ -168,6 +137,25 @@ class Watched:
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """Where a model came from.
+
+    Args:
+        job: The job file as it was resolved, as text; secrets stand in it as references.
+        params: What the model was trained with, by name.
+        digests: Digest by what it is of ("data", "model", "fingerprint").
+        facts: Other facts by name ("seed", "estimator", "model").
+        versions: Version by package.
+    """
+
+    job: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Report:
     """All that the page shows; parts that are empty are left out of it.
 
@@ -177,24 +165,16 @@ class Report:
         when: Start of the run, with its time zone.
         duration: How long the run took, seconds.
         status: How it ended, in a word.
-        task: "binary", "multiclass", "regression" or "ranking".
+        task: "binary", "multiclass", "regression", "ranking", "clustering", ...
         metric: The metric the model was chosen by.
-        versions: Version by package.
         data: What was read.
+        quality: How good the model is.
+        model: What is known of the model itself.
         memory: Plan and measurement per step.
-        metrics: Results by column of the table ("valid", "test", "baseline").
-        roc: ROC curves by part.
-        calibration: Calibration bins by part.
-        judged: The part that ``by_class`` and ``confusion`` are of.
-        by_class: How the model does on each class, for a multiclass task.
-        confusion: Rows by true class and predicted class, unless there are too many classes.
-        importance: Total gain by feature.
-        history: One entry per boosting round; keys end in a metric's name ("valid_log_loss").
-        best_round: The round the model was cut to, from 1.
         ledger: Where the scored rows went.
-        slices: Metrics by slice.
         outputs: Paths by what is there ("model", "predictions").
         watched: What is known of the scored columns, inputs first.
+        provenance: Where the model came from.
     """
 
     job: str
@@ -204,19 +184,11 @@ class Report:
     status: str = "done"
     task: str | None = None
     metric: str | None = None
-    versions: Mapping[str, str] = field(default_factory=dict)
     data: DataSummary | None = None
+    quality: Quality = field(default_factory=Quality)
+    model: Modelling = field(default_factory=Modelling)
     memory: Sequence[StepMemory] = ()
-    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    roc: Mapping[str, Curve] = field(default_factory=dict)
-    calibration: Mapping[str, Sequence[CalibrationBin]] = field(default_factory=dict)
-    judged: str | None = None
-    by_class: Sequence[ClassCounts] = ()
-    confusion: Sequence[Sequence[int]] = ()
-    importance: Mapping[str, float] = field(default_factory=dict)
-    history: Sequence[Mapping[str, float]] = ()
-    best_round: int | None = None
     ledger: Ledger | None = None
-    slices: Sequence[SliceScore] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     watched: Sequence[Watched] = ()
+    provenance: Provenance = field(default_factory=Provenance)

@@ -3,188 +3,126 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from engine.metrics import HIGHER_IS_BETTER, base_name
+from jobs.report.importance import ranked
 from jobs.report.metric_names import COUNTS, in_order, title
-from jobs.report.outcome import (
-    ClassCounts,
-    Curve,
-    DataSummary,
-    Ledger,
-    Report,
-    SliceScore,
-    StepMemory,
-)
+from jobs.report.outcome import Report
+from jobs.report.quality import SliceScore
 from jobs.report.template import templates
+from jobs.report.tiles import directed, findings, leading, tiles
+from jobs.report.wording import ROWS_SHOWN, clock, count, number, share, size, whole
 
-__all__ = [
-    "ClassCounts",
-    "Curve",
-    "DataSummary",
-    "Ledger",
-    "Report",
-    "SliceScore",
-    "StepMemory",
-    "render",
-]
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
-BASELINES: Mapping[str, str] = {
-    "multiclass": "The baseline says the share of each class in the training rows.",
-    "ranking": "The baseline gives all rows one score: they stay as the data have them.",
+    from jobs.report.charts import Charts
+
+SECTIONS: Mapping[str, tuple[str, Callable[[Report, Charts], object]]] = {
+    "quality": ("Quality", lambda report, _: report.quality.results),
+    "curves": ("Ranking of scores", lambda _, charts: charts.of("curves")),
+    "calibration": ("Calibration", lambda _, charts: charts.of("calibration")),
+    "decision": (
+        "Decisions",
+        lambda report, charts: (
+            charts.of("decision") or report.quality.by_class or report.quality.confusion
+        ),
+    ),
+    "residuals": ("Residuals", lambda _, charts: charts.of("residuals")),
+    "slices": ("Slices", lambda report, _: report.quality.slices),
+    "cross-validation": ("Cross-validation", lambda report, _: report.quality.cross_validation),
+    "learning": ("Learning curves", lambda _, charts: charts.of("learning")),
+    "tuning": ("Tuning", lambda report, _: report.model.tuning),
+    "importance": ("Importance", lambda report, _: ranked(report.model.importance)),
+    "contributions": ("Contributions", lambda report, _: report.model.contributions),
+    "dependence": ("Partial dependence", lambda _, charts: charts.of("dependence")),
+    "features": ("Features", lambda report, _: report.model.features),
+    "data": ("Data", lambda report, _: report.data),
+    "ledger": ("Scoring ledger", lambda report, _: report.ledger),
+    "watched": ("What was read and said", lambda report, _: report.watched),
+    "memory": ("Memory", lambda report, _: report.memory),
+    "provenance": ("Provenance", lambda report, _: _has_provenance(report)),
+    "outputs": ("Where it is", lambda report, _: report.outputs),
 }
-"""What the baseline of a task is; of others it is the mean."""
-
-DASH = "\u2013"
-ROWS_SHOWN = 100
-"""Slices and quarantine reasons that are listed; the rest is only counted: the page stays small."""
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One headline figure: a label, the figure, and what to compare it with."""
-
-    label: str
-    figure: str
-    note: str
+"""Sections of the page by their anchor, which is also the name of the template: title, and what
+must be there for the section to be."""
 
 
 def render(report: Report) -> str:
-    """Return the page as text: self-contained, and no request leaves it."""
+    """Return the page as text: self-contained, and no request leaves it.
+
+    Args:
+        report: What the run came to. All text in it is treated as untrusted and is escaped.
+    """
     from jobs.report.charts import draw
 
+    quality = report.quality
+    charts = draw(report)
+    part = quality.furthest or ""
+    baselines = {name: parts[part] for name, parts in quality.baselines.items() if part in parts}
+    contents = {name: said for name, (said, there) in SECTIONS.items() if there(report, charts)}
+    lead = leading(quality, report.metric)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            quality=quality,
+            model=report.model,
+            contents=contents,
+            tiles=tiles(report),
+            findings=findings(report),
+            charts=charts,
+            lead=lead,
+            baselines=baselines,
+            metric_names=_shown([*quality.results.values(), *baselines.values()]),
+            slice_names=_beside(lead, (one.results for one in quality.slices)),
+            longest=_longest(lead, quality.slices),
+            fold_names=_shown(quality.cross_validation.folds if quality.cross_validation else ()),
+            importance=ranked(report.model.importance),
+            rows_shown=ROWS_SHOWN,
+        )
+    )
+
+
+def _environment() -> Environment:
     pages = templates()
     pages.filters.update(
         size=size, count=count, whole=whole, number=number, share=share, clock=clock
     )
-    return pages.get_template("report.html.j2").render(
-        report=report,
-        tiles=tiles(report),
-        charts=draw(report),
-        metric_names=_shown(report.metrics.values()),
-        slice_names=_shown(part.results for part in report.slices),
-        title=title,
-        arrow=_arrow,
-        counts=COUNTS,
-        baseline=BASELINES.get(
-            report.task or "", "The baseline says the mean of the training rows for every row."
-        ),
-        rows_shown=ROWS_SHOWN,
-    )
+    pages.globals.update(title=title, arrow=_arrow, counts=COUNTS)
+    return pages
 
 
-def tiles(report: Report) -> list[Tile]:
-    """Return the headline figures there are: quality, rows, scored rows, memory."""
-    found = (_quality(report), _rows(report), _scored(report), _peak(report))
-    return [tile for tile in found if tile]
-
-
-def _quality(report: Report) -> Tile | None:
-    """Return the chosen metric on the part that was kept out the furthest."""
-    part = next((name for name in ("test", "valid") if name in report.metrics), None)
-    if part is None:
-        return None
-    results, baseline = report.metrics[part], report.metrics.get("baseline", {})
-    ranked = [name for name in in_order(results) if base_name(name) == "ndcg"]
-    wanted = [report.metric or "", "auc", "rmse", "accuracy", *ranked[::-1], *in_order(results)]
-    name = next((name for name in wanted if name in results and _arrow(name)), None)
-    if name is None:
-        return None
-    note = f"baseline {number(baseline[name])}" if name in baseline else "no baseline"
-    return Tile(f"{title(name)}, {part}", number(results[name]), note)
-
-
-def _rows(report: Report) -> Tile | None:
-    if report.data is None:
-        return None
-    files = f"in {report.data.files:,} file" + ("s" if report.data.files != 1 else "")
-    return Tile("Rows read", count(sum(report.data.rows.values())), files)
-
-
-def _scored(report: Report) -> Tile | None:
-    if report.ledger is None:
-        return None
-    return Tile(
-        "Rows scored", count(report.ledger.scored), f"{whole(report.ledger.refused)} quarantined"
-    )
-
-
-def _peak(report: Report) -> Tile | None:
-    measured = [step for step in report.memory if step.measured is not None]
-    if not measured:
-        return None
-    peak = max(measured, key=lambda step: step.measured or 0)
-    note = f"of {size(peak.projected)} planned, {peak.step}"
-    return Tile("Peak of a worker", size(peak.measured or 0), note)
+def _has_provenance(report: Report) -> bool:
+    found = report.provenance
+    return any((found.job, found.params, found.digests, found.facts, found.versions))
 
 
 def _shown(columns: Iterable[Mapping[str, float]]) -> dict[str, str]:
     """Return the metrics a table has rows for; an error bound that is 0 everywhere needs none."""
     tables = list(columns)
     present = {name for results in tables for name in results}
-    if not any(results.get("auc_error", 0.0) > 0.0 for results in tables):
-        present.discard("auc_error")
+    bounds = {name for name in present if name.endswith("_error")}
+    present -= {name for name in bounds if not any(t.get(name, 0.0) > 0.0 for t in tables)}
     return {name: title(name) for name in in_order(present)}
+
+
+def _beside(lead: str | None, columns: Iterable[Mapping[str, float]]) -> dict[str, str]:
+    """Return the few metrics that stand beside the leading one in a narrow table."""
+    names = [name for name in _shown(columns) if directed(name) and name != lead]
+    return {name: title(name) for name in names[:4]}
+
+
+def _longest(lead: str | None, slices: Iterable[SliceScore]) -> float:
+    """Return the value of the longest bar of the slices; 0 when there is none."""
+    found = (abs(one.results.get(lead or "", 0.0)) for one in slices)
+    return max((value for value in found if math.isfinite(value)), default=0.0)
 
 
 def _arrow(metric: str) -> str:
     """Return where better values of a metric are; nothing for counts and bounds."""
     higher = HIGHER_IS_BETTER.get(base_name(metric))
     return "" if higher is None else "↑" if higher else "↓"
-
-
-def size(amount: int) -> str:
-    """Return bytes in three digits: "1.23 GiB", "307 MiB"."""
-    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
-        # From nine tenths on, so that no unit needs four digits.
-        if amount >= 0.9 * 2**power:
-            return f"{_three(amount / 2**power)} {unit}"
-    return f"{amount} B"
-
-
-def count(amount: int) -> str:
-    """Return a count in three digits: "12.3 M"; below ten thousand whole."""
-    for power, unit in ((9, "G"), (6, "M"), (3, "k")):
-        if amount >= max(10**power, 10_000):
-            return f"{_three(amount / 10**power)} {unit}"
-    return whole(amount)
-
-
-def _three(value: float) -> str:
-    return f"{value:.0f}" if value >= 99.95 else f"{value:#.3g}"
-
-
-def whole(amount: float) -> str:
-    """Return a count with thousands apart: "12,345,678"."""
-    return f"{round(amount):,}"
-
-
-def number(value: float) -> str:
-    """Return a metric in about five significant digits; a dash when there is none."""
-    if not math.isfinite(value):
-        return DASH
-    amount = abs(value)
-    if amount == 0 or amount >= 10_000:
-        return whole(value)
-    text = f"{amount:.5f}" if 1e-3 <= amount < 10 else f"{amount:#.5g}"
-    return "\u2212" * (value < 0) + text
-
-
-def share(part: float, total: float) -> str:
-    """Return a part of a total in percent, never rounded to all or nothing; a dash without rows."""
-    if not total:
-        return DASH
-    percent = 100 * part / total
-    if 0 < percent < 0.01:
-        return "< 0.01 %"
-    return "> 99.99 %" if 99.99 < percent < 100 else f"{percent:.2f} %"
-
-
-def clock(seconds: float) -> str:
-    """Return a duration: "3.2 s", "4 min 10 s", "2 h 5 min"."""
-    if round(seconds, 1) < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 
 from engine.metrics import HIGHER_IS_BETTER, Measure, MulticlassScores
-from jobs.report.content import _quality
 from jobs.report.learning_curves import lines
+from jobs.report.measured import quality
 from jobs.report.metric_names import METRIC_NAMES, in_order, title
-from jobs.report.write import ClassCounts, Report, render, tiles
+from jobs.report.modelling import Modelling
+from jobs.report.outcome import Report
+from jobs.report.quality import ClassCounts, Quality
+from jobs.report.tiles import tiles
+from jobs.report.write import render
 from jobs.show.text import result_text
 from tests.jobs.report.test_write import Page
 
@@ -34,10 +38,9 @@ def report(task: str, **more: Any) -> Report:
     measure = Measure(task, 3, **more)
     found = results(measure)
     history = [{f"valid_{name}": found[name] for name in measure.followed}] * 3
-    columns = {"valid": found, "test": found, "baseline": found}
-    return Report(
-        "j", "1", WHEN, task=task, metric=measure.metric, metrics=columns, history=history
-    )
+    told = Quality({"valid": found, "test": found}, baselines={"baseline": {"test": found}})
+    model = Modelling(history=history)
+    return Report("j", "1", WHEN, task=task, metric=measure.metric, quality=told, model=model)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +58,12 @@ def report(task: str, **more: Any) -> Report:
         ),
         (
             {"task": "ranking", "metric": "map@2"},
-            ["MAP@2 ↑", "MAP@2 by round", "gives all rows one score"],
+            ["MAP@2 ↑", "MAP@2 by round"],
             "MAP@2, test",
         ),
         (
             {"task": "regression", "objective": "tweedie"},
-            ["Tweedie loss ↓", "Tweedie loss by round", "RMSE ↓", "mean of the training rows"],
+            ["Tweedie loss ↓", "Tweedie loss by round", "RMSE ↓"],
             "RMSE, test",
         ),
         (
@@ -104,14 +107,14 @@ def test_classes_are_shown_and_the_matrix_of_few(k: int, drawn: bool) -> None:
     random = np.random.default_rng(3)
     scores = MulticlassScores.of(random.integers(0, k, ROWS), random.random((ROWS, k)), k)
     curves = {name: {"test": found, "valid": []} for name, found in scores.curves().items()}
-    fields: Any = _quality({"results": {"test": scores.results()}, **curves}, classes)
-    html = render(Report("j", "1", WHEN, task="multiclass", **fields))
+    told = quality({"results": {"test": scores.results()}, **curves}, classes, "multiclass")
+    html = render(Report("j", "1", WHEN, task="multiclass", quality=told))
     page = Page(html)
-    assert "classes" in page.ids and "Rows of the test part" in page.text
+    assert "decision" in page.ids and "Rows of the test part" in page.text
     assert ("Confusion matrix" in page.text) == drawn
     assert ("first 100 of 150 classes" in page.text) == (k > 100)
     assert "<b>$$" not in html
-    first = fields["by_class"][0]
+    first = told.by_class[0]
     assert first.rows == scores.confusion[0].sum() and first.right == scores.confusion[0, 0]
     assert f"{EVIL}0 {first.rows} {first.predicted}" in page.text
     assert len(html.encode()) < 3_000_000
@@ -119,13 +122,14 @@ def test_classes_are_shown_and_the_matrix_of_few(k: int, drawn: bool) -> None:
 
 def test_classes_of_other_types_are_written_as_their_columns_are() -> None:
     curves = {"by_class": {"valid": [[2, 1, 1], [1, 2, 1]]}}
-    found: Any = _quality(curves, (False, True))
-    assert [one.name for one in found["by_class"]] == ["false", "true"]
-    assert found["judged"] == "valid"
+    found = quality(curves, (False, True), "multiclass")
+    assert [one.name for one in found.by_class] == ["false", "true"]
+    assert found.judged == "valid"
 
 
 def test_a_class_that_is_never_seen_has_no_figures() -> None:
-    page = Report("j", "1", WHEN, judged="test", by_class=[ClassCounts("a", 0, 0, 0)])
+    told = Quality(judged="test", by_class=[ClassCounts("a", 0, 0, 0)])
+    page = Report("j", "1", WHEN, quality=told)
     assert "a 0 0" + 3 * " \u2013" in Page(render(page)).text
 
 
