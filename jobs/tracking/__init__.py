@@ -1,0 +1,1 @@
+"""Runs recorded beside others: MLflow."""
