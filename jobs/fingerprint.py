@@ -11,6 +11,7 @@ from jobs.spec.job import JobSpec
 from jobs.work.preparing import Preparation
 from jobs.work.profiling import Profiling
 from jobs.work.scoring import Scoring
+from jobs.work.section import there
 from jobs.work.sorting import Sorting
 from jobs.work.training import Training
 
@@ -35,14 +36,14 @@ def training_digest(job: JobSpec, training: Training) -> str:
     Where the model is stored, the size of the cluster and how the work is done are left out: they
     do not change what was asked for.
     """
-    spec = training.spec.to_dict()
+    spec = there(job.train).to_dict()  # that of ``training`` has what was found by [tune]
     for name in ("model", "max_memory", "keep_bins", "restarts"):
         spec.pop(name)
     spec["init"] = _base(training)
     features = job.features.to_dict() if job.features else None
-    evaluate = job.evaluate.to_dict() if job.evaluate else None
+    after = [one.to_dict() if one else None for one in (job.evaluate, job.explain, job.tune)]
     data = job.data[training.spec.data].to_dict()
-    return digest([training.dataset.fingerprint(), data, features, spec, evaluate, versions()])
+    return digest([training.dataset.fingerprint(), data, features, spec, *after, versions()])
 
 
 def _base(training: Training) -> str | None:
@@ -60,7 +61,7 @@ def _base(training: Training) -> str | None:
 def checkpoint_digest(job: JobSpec, training: Training) -> str:
     """Return the digest of what a model that is not finished belongs to."""
     base = training.base.bundle.digest if training.base else None
-    return digest([training_digest(job, training), base])
+    return digest([training_digest(job, training), base, training.spec.params])
 
 
 def profile_digest(work: Profiling) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import InputError, SpecError
 from engine.formats import guess, make
 from engine.formats.format import Files

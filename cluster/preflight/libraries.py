@@ -45,7 +45,7 @@ RUNTIME = (
 """What millrace depends on (`pyproject.toml`)."""
 
 EXTRAS = {
-    "dask-ml": ("dask-ml", "scikit-learn", "pandas"),
+    "dask-ml": ("dask-glm", "dask-ml", "pandas", "scikit-learn", "skops"),
     "dataframe": ("pandas",),
     "delta": ("deltalake",),
     "gateway": ("aiohttp", "dask-gateway"),
@@ -54,13 +54,17 @@ EXTRAS = {
     "iceberg": ("pyiceberg",),
     "kubernetes": ("dask-kubernetes", "httpx", "kr8s"),
     "lsf": ("dask-jobqueue",),
+    "mlflow": ("mlflow-skinny",),
     "onnx": ("onnxruntime",),
     "pbs": ("dask-jobqueue",),
     "sge": ("dask-jobqueue",),
+    "sklearn": ("scikit-learn", "skops"),
     "skops": ("pandas", "scikit-learn", "skops"),
     "slurm": ("dask-jobqueue",),
     "sql": ("adbc-driver-postgresql",),
     "ssh": ("asyncssh",),
+    "tune": ("optuna",),
+    "xgboost": ("xgboost-cpu",),
 }
 """What each extra of millrace installs (`pyproject.toml`)."""
 

@@ -85,10 +85,12 @@ def logs(
 @storage_option
 @debug_option
 def report(run: str, open_: bool, as_json: bool, store: str, storage: tuple[str, ...]) -> None:
-    """Print where the report of RUN is."""
-    from jobs.show.reports import report_of
+    """Print where the report of RUN is; with --json its numbers too, those of metrics.json."""
+    from jobs.show.reports import numbers_of, report_of
 
-    found = report_of(opened(store, storage).find(run))
-    shown({"report": found}, as_json, lambda values: str(values["report"]))
+    folder = opened(store, storage).find(run)
+    found = report_of(folder)
+    values = {"report": found, "metrics": numbers_of(folder)} if as_json else {"report": found}
+    shown(values, as_json, lambda values: str(values["report"]))
     if open_:
         click.launch(found)

@@ -14,8 +14,9 @@ from jobs.driving.retrying import retried
 from jobs.fingerprint import profile_digest
 from jobs.planning.plan import scoring_plan
 from jobs.report.content import page
+from jobs.report.numbers import encoded, numbers
 from jobs.report.write import render
-from jobs.runs.folder import REPORT
+from jobs.runs.folder import METRICS, REPORT
 from jobs.runs.result import Result
 from jobs.sections import profiling
 from jobs.sections.context import Context
@@ -23,6 +24,7 @@ from jobs.sections.preparation import prepare_rows
 from jobs.sections.scoring import score
 from jobs.sections.sorting import sort_rows
 from jobs.sections.statistics import statistics_of, watched_of
+from jobs.sections.tracking import track
 from jobs.sections.training import train, trained_before
 
 
@@ -57,7 +59,10 @@ def sections(context: Context) -> Result:
     told = page(result, context.planned, bundle, manifest, started)
     if manifest is not None and context.planned.scoring:
         told = replace(told, watched=watched_of(context.planned.scoring.spec, manifest))
+    counted = numbers(told, bundle.metrics if bundle else {})
     run.file(REPORT).replace(render(told).encode())
+    run.file(METRICS).replace(encoded(counted))
+    track(context, counted, bundle, result.model)
     run.write_result(result.to_dict())
     return result
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jobs.spec.job import JobSpec
 
 SECTIONS = ("profile", "sort", "prepare", "train", "score")
-"""The sections that do something, in their order; ``evaluate`` belongs to ``train``."""
+"""The sections that do something, in their order; ``tune`` and ``evaluate`` belong to ``train``."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Selection:
         wanted = [name for name in wanted if not self.only or name in self.only]
         left_out = {name: None for name in there if name not in wanted}
         if "train" in left_out:
-            left_out["evaluate"] = None
+            left_out |= {"tune": None, "evaluate": None}
         return job.model_copy(update=left_out)
 
     def to_dict(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from jobs.work.preparing import Preparation, open_preparation
 from jobs.work.profiling import Profiling, open_profiling
 from jobs.work.scoring import Scoring, open_scoring
 from jobs.work.sorting import Sorting, open_sorting
+from jobs.work.tracking import assert_tracking
 from jobs.work.training import Training, open_training
 
 W = TypeVar("W", bound=Profiling | Sorting | Preparation | Training | Scoring)
@@ -80,9 +81,11 @@ def plan_job(job: JobSpec) -> Planned:
     The plan may be over the limit; ``plan.check()`` refuses it then.
 
     Raises:
-        SpecError: The job does not fit its data.
+        SpecError: The job does not fit its data, or needs a library that is not installed.
         InputError: A file is damaged.
     """
+    if job.track:
+        assert_tracking()
     resources = offered(job.cluster, remote=job.remote)
     profiling = open_profiling(job) if job.profile else None
     sort = open_sorting(job.sort, job.data[job.sort.data]) if job.sort else None

@@ -8,7 +8,7 @@ import polars as pl
 
 from cluster.resources import Resources
 from engine import memory
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.formats.columnar.columns import fixed_width
 from engine.memory import Shape
 from engine.plan import Partition, StepPlan, Term
@@ -123,6 +123,7 @@ def score(scoring: Scoring, parts: Sequence[Partition], resources: Resources) ->
                 if scoring.spec.references
                 else memory.writing(shape, row, columns)
             ),
+            *dict.fromkeys(term for one in scoring.scorers.values() for term in one.beside),
             *(memory.foreign(shape, beside.memory, beside.batch) if beside.memory else ()),
             *_encoding(shape, row, scoring.spec),
             *_statistics(shape, scoring),

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from cluster.resources import Resources
 from engine import memory
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.features.pipeline import Resolved
 from engine.history import FIRST_ROWS
 from engine.memory import Shape
 from engine.plan import Partition, StepPlan
-from engine.preparing import TrainingData
 from engine.split import Split
+from engine.training.preparing import TrainingData
 from jobs.work.preparing import Preparation
 from jobs.work.profiling import Profiling
 from jobs.work.scoring import Scoring
@@ -55,6 +55,13 @@ def class_pass(data: TrainingData) -> tuple[str, ...]:
     return ()
 
 
+def balance_pass(data: TrainingData) -> tuple[str, ...]:
+    """Return the pass that counts classes, if they are to be balanced."""
+    if data.balance is not None and data.balance.shares is None:
+        return ("label and split column alone, for the shares of balanced classes",)
+    return ()
+
+
 def fitting_step(
     name: str, data: TrainingData, resolved: Resolved, dataset: Dataset, shape: Shape
 ) -> StepPlan:
@@ -64,7 +71,10 @@ def fitting_step(
     first = "statistics, counts and sample"
     return StepPlan(
         name,
-        (*cut_pass(data.split), *class_pass(data), first, *more, *key_passes(dataset)),
+        (
+            *(*cut_pass(data.split), *class_pass(data), *balance_pass(data)),
+            *(first, *more, *key_passes(dataset)),
+        ),
         len(shape.partitions),
         dataset.rows,
         sum(part.stored for part in shape.partitions) * resolved.passes,

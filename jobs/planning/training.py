@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from cluster.resources import Resources
 from engine import memory
 from engine.boosting.learning import turn_rounds
 from engine.boosting.params.given import checked
-from engine.memory import Boosting
+from engine.learners import held, learner
+from engine.memory import Boosting, Shape
 from engine.plan import Partition, StepPlan
+from jobs.planning.crossing import crossing
+from jobs.planning.ensembles import together
+from jobs.planning.measuring import calibration, evaluation
 from jobs.planning.reading import fitting_step, shape_of
+from jobs.planning.tuning import Room
 from jobs.spec.job import JobSpec
+from jobs.work.lesson import assignment
 from jobs.work.scorer import CLASSES
 from jobs.work.training import Training
+from jobs.work.tuning import open_tuning
 
 GB = 1e9
 
@@ -35,37 +44,112 @@ def train(
         resources: What the cluster offers.
         subsets: In how many turns the rows are trained on.
     """
+    trying = room(job, training, parts, resources)
+    if trying is not None:
+        training = trying.training
     resolved, dataset = training.resolved, training.dataset
     shape = shape_of(training, parts, resources)
     rows, stored = dataset.rows, sum(part.stored for part in parts)
-    boosting = _boosting(training, parts, resources, subsets)
-    computed = bool(training.pipeline.steps or training.pipeline.derive)
-    kept = dataset.rows * shape.features * boosting.cell
-    steps = [
-        fitting_step("prepare", training.data, resolved, dataset, shape),
-        StepPlan(
-            "train",
-            (
-                f"training and validation rows into bins, {kept / GB:.2f} GB on the workers' disks",
-                *_turns(training, kept, subsets),
-            ),
-            len(parts),
-            rows,
-            stored,
-            memory.training(shape, boosting, computed),
-            most=training.spec.max_memory,
-        ),
-    ]
-    if training.spec.calibrate:
-        terms = memory.evaluation(shape)
+    fitting = partial(_fitted, parts=parts, resources=resources, subsets=subsets)
+    spec = training.spec
+    beside = (
+        () if spec.boosts or spec.combines else held.scoring(assignment(spec), shape.features, rows)
+    )
+    steps = [fitting_step("prepare", training.data, resolved, dataset, shape)]
+    if trying is not None:
+        steps.append(trying.step(parts))
+    if training.folds is not None:
+        steps.append(crossing(training, fitting, steps[0], shape))
+    steps.append(fitting(training, shape))
+    if spec.calibrate or spec.threshold:
+        terms = (*memory.evaluation(shape, calibration(training)), *beside)
         steps.append(
             StepPlan("calibrate", ("score validation rows",), len(parts), rows, stored, terms)
         )
     if job.evaluate:
-        once = ("score validation and test rows",)
-        terms = memory.evaluation(shape)
+        once = ("score training, validation and test rows",)
+        terms = (*memory.evaluation(shape, evaluation(job.evaluate, training)), *beside)
         steps.append(StepPlan("evaluate", once, len(parts), rows, stored, terms))
+    if job.explain:
+        asked = job.explain
+        passes = (f"draw {asked.rows:,} rows" + (", explain all" if asked.shap == "all" else ""),)
+        terms = memory.explaining(shape, asked.rows)
+        steps.append(StepPlan("explain", passes, len(parts), rows, stored, terms))
     return steps
+
+
+def _fitted(
+    training: Training,
+    shape: Shape,
+    *,
+    parts: Sequence[Partition],
+    resources: Resources,
+    subsets: int,
+) -> StepPlan:
+    """Project the training of an estimator."""
+    if training.spec.combines:
+        fitting = partial(_fitted, parts=parts, resources=resources, subsets=subsets)
+        return together(training, fitting, shape)
+    if training.spec.boosts:
+        return _boosted(training, parts, resources, shape, subsets)
+    return _learnt(training, parts, resources, shape)
+
+
+def room(
+    job: JobSpec, training: Training, parts: Sequence[Partition], resources: Resources
+) -> Room | None:
+    """Return how ``[tune]`` finds room on the workers; None where the job has no such section.
+
+    Args:
+        job: The job.
+        training: What ``[train]`` works on.
+        parts: The partitions.
+        resources: What the cluster offers.
+
+    Raises:
+        SpecError: The section does not fit the data.
+    """
+    tuning = open_tuning(job, training)
+    if tuning is None:
+        return None
+    training = replace(training, spec=tuning.largest)
+    shape = shape_of(training, parts, resources)
+    held = _boosting(training, parts, replace(resources, workers=1), 1)
+    return Room(tuning, training, resources, shape, replace(held, exact=False))
+
+
+def _boosted(
+    training: Training,
+    parts: Sequence[Partition],
+    resources: Resources,
+    shape: Shape,
+    subsets: int,
+) -> StepPlan:
+    """Project LightGBM's training."""
+    rows, stored = training.dataset.rows, sum(part.stored for part in parts)
+    boosting = _boosting(training, parts, resources, subsets)
+    computed = bool(training.pipeline.steps or training.pipeline.derive)
+    kept = rows * shape.features * boosting.cell
+    passes = (
+        f"training and validation rows into bins, {kept / GB:.2f} GB on the workers' disks",
+        *_turns(training, kept, subsets),
+    )
+    terms = memory.training(shape, boosting, computed)
+    most = training.spec.max_memory
+    return StepPlan("train", passes, len(parts), rows, stored, terms, most=most)
+
+
+def _learnt(
+    training: Training, parts: Sequence[Partition], resources: Resources, shape: Shape
+) -> StepPlan:
+    """Project the training of another estimator."""
+    spec, rows = training.spec, training.dataset.rows
+    asked = assignment(spec, resources.memory, len(training.data.classes or ()))
+    way = learner(spec.learner.way)
+    stored = sum(part.stored for part in parts)
+    terms = way.terms(asked, shape, rows)
+    passes = way.passes(asked)
+    return StepPlan("train", passes, len(parts), rows, stored, terms, most=spec.max_memory)
 
 
 def _turns(training: Training, kept: int, subsets: int) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from bokeh.plotting import figure
 from engine.profile.features import DECIDES_AUC, DECIDES_SHARE
 from jobs.profile.figures import BARS_SHOWN, MEASURES, Column, cell, common, strength
 from jobs.report.canvas import BLUE, INK, ORANGE, RED, Chart, canvas, hover, named_rows, waiting
-from jobs.report.write import count
+from jobs.report.wording import count
 
 FEATURES_SHOWN = 30
 HISTOGRAM_HEIGHT = 172

@@ -43,7 +43,7 @@ def profile_job(
         "contract": contract or given.contract,
     }
     section = given.model_copy(update=changes)
-    left_out = dict.fromkeys(("features", "train", "evaluate", "score"))
+    left_out = dict.fromkeys(("features", "tune", "train", "evaluate", "score"))
     return job.model_copy(update={**left_out, "profile": section})
 
 

@@ -26,7 +26,8 @@ from jobs.profile.figures import (
     unaccounted,
 )
 from jobs.report.template import templates
-from jobs.report.write import ROWS_SHOWN, Tile, count, share, size, whole
+from jobs.report.tiles import Tile
+from jobs.report.wording import ROWS_SHOWN, count, share, size, whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment

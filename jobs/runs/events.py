@@ -62,6 +62,16 @@ class Reporter(Protocol):
             metrics: Validation metrics by name; empty without validation rows.
         """
 
+    def trial(self, number: int, trials: int, told: Mapping[str, Any]) -> None:
+        """A trial of a search has ended.
+
+        Args:
+            number: How many have ended, this one included.
+            trials: How many there are at most.
+            told: What it came to, JSON values: its ``number``, ``state``, ``value`` and
+                ``params``, the ``metric``, and the ``best`` value so far.
+        """
+
     def step_done(self, result: Mapping[str, Any]) -> None:
         """The step that began last has ended.
 
@@ -86,6 +96,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "step_started": "millrace.step.started",
         "progress": "millrace.step.progress",
         "round": "millrace.boosting.round",
+        "trial": "millrace.tuning.trial",
         "step_done": "millrace.step.done",
         "skipped": "millrace.step.skipped",
         "warning": "millrace.warning",
@@ -195,6 +206,10 @@ class EventLog:
         """Write it down."""
         self.tell("round", round=round, rounds=rounds, metrics=dict(metrics))
 
+    def trial(self, number: int, trials: int, told: Mapping[str, Any]) -> None:
+        """Write it down."""
+        self.tell("trial", number=number, trials=trials, told=dict(told))
+
     def step_done(self, result: Mapping[str, Any]) -> None:
         """Write it down, with the totals."""
         self.tell("step_done", result=dict(result), **self._total)
@@ -241,6 +256,11 @@ class Together:
         """Tell all."""
         for reporter in self.reporters:
             reporter.round(round, rounds, metrics)
+
+    def trial(self, number: int, trials: int, told: Mapping[str, Any]) -> None:
+        """Tell all."""
+        for reporter in self.reporters:
+            reporter.trial(number, trials, told)
 
     def step_done(self, result: Mapping[str, Any]) -> None:
         """Tell all."""

@@ -3,7 +3,8 @@
 ``<store>/<id>/`` holds ``job.json`` (the resolved job), ``selection.json`` (what of it is wanted),
 ``plan.json``, ``state/<n>.json``, ``steps/<name>.json`` (what each finished step returned),
 ``written/<name>.json`` (which result in its output a step writes), ``events.jsonl``,
-``lease/heartbeat.json``, ``cancel/`` (the wish to end it), ``result.json`` and ``report.html``.
+``lease/heartbeat.json``, ``cancel/`` (the wish to end it), ``result.json``, ``report.html`` and
+``metrics.json`` (its numbers).
 The folder is the only truth: whoever has it can tell how the run stands, ask for its end, and go on
 with it.
 """
@@ -30,6 +31,7 @@ SILENT_SECONDS = 60.0
 """A driver on another machine counts as dead after so long without a heartbeat."""
 
 REPORT = "report.html"
+METRICS = "metrics.json"
 HEARTBEAT = "lease/heartbeat.json"
 
 DRAIN, NOW = "drain", "now"

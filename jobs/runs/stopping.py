@@ -110,6 +110,9 @@ class Stopping:
     def round(self, round: int, rounds: int, metrics: Mapping[str, float]) -> None:
         """Let the ranks agree on the last round."""
 
+    def trial(self, number: int, trials: int, told: Mapping[str, Any]) -> None:
+        """Let the search end by itself."""
+
     def step_done(self, result: Mapping[str, Any]) -> None:
         """Let what is done be written."""
 

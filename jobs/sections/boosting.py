@@ -1,23 +1,73 @@
-"""What ``[train]`` asks for, in the words of `engine.boosting`."""
+"""Boosting as a step of ``[train]``: what it asks for, in the words of `engine.boosting`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 from cluster.resources import Resources
 from cluster.spec import ClusterSpec
-from engine.boosting import Conduct, Learning, RoundEvent
+from engine.boosting import Conduct, Learning, RoundEvent, fit
+from engine.boosting.learning import Task
+from engine.boosting.source import RowSource
 from engine.classes import weights_by_class
 from engine.errors import SpecError
-from engine.fitting import Prepared
 from engine.metrics.measure import Measure
+from engine.models import Trees
 from engine.place.kept import Kept
-from engine.preparing import MatrixSource
+from engine.training.fitting import Prepared
+from engine.training.preparing import MatrixSource, matrix
 from jobs.runs.events import Reporter
+from jobs.sections.context import Context
+from jobs.sections.fit import Fit
 from jobs.spec.constraints import interactions, monotone
 from jobs.spec.job import TrainSpec
 from jobs.work.training import Training
+
+
+def boosted(
+    context: Context,
+    training: Training,
+    prepared: Prepared,
+    rows: RowSource,
+    checkpoint: Kept,
+    step: str,
+) -> Fit:
+    """Train LightGBM on all workers.
+
+    Args:
+        context: What the sections of the run share.
+        training: What is asked for.
+        prepared: The rows as they were surveyed, with their features.
+        rows: Reads them.
+        checkpoint: Where the model so far is kept.
+        step: The step under way that this is a part of.
+    """
+    session, planned = context.session(), context.planned
+    fitted = fit(
+        session.client,
+        session.resources,
+        rows,
+        prepared.shard_parts(planned.train_partitions),
+        matrix(prepared.pipeline, prepared.sample, training=prepared.learned),
+        learning(training, prepared, planned.subsets),
+        conduct(training.spec, planned.job.cluster, session.resources, checkpoint),
+        progress=teller(context.reporter),
+        cancel=context.stop,
+    )
+    context.measure(step, max(fitted.peak_memory, default=0))
+    trees, features = Trees(fitted.model), prepared.pipeline.features
+    told = {
+        "history": fitted.history,
+        "best_round": fitted.best_round,
+        "importance": {
+            "gain": dict(zip(features, map(float, fitted.importance), strict=True)),
+            "split": dict(zip(features, trees.splits().tolist(), strict=True)),
+        },
+    }
+    names = ("rounds", "best_round", "stopped", "restarts")
+    return Fit(trees, told, {name: getattr(fitted, name) for name in names})
 
 
 def source(training: Training, prepared: Prepared) -> MatrixSource:
@@ -31,7 +81,7 @@ def source(training: Training, prepared: Prepared) -> MatrixSource:
         what = f"there are {len(classes)} classes and {given} first scores"
         raise SpecError(what, where="train.init_score", hint="give one for each class, in order")
     weights = _class_weights(training.spec, prepared)
-    base = training.base.bundle.model if training.base else None
+    base = training.base.text if training.base else None
     return MatrixSource(prepared.data, prepared.pipeline, prepared.learned, weights, base)
 
 
@@ -65,7 +115,7 @@ def learning(training: Training, prepared: Prepared, subsets: int) -> Learning:
     """
     spec, pipeline = training.spec, prepared.pipeline
     return Learning(
-        task=spec.task,
+        task=cast(Task, spec.task),
         params=spec.lightgbm_params,
         rounds=spec.rounds,
         objective=spec.loss,
@@ -78,7 +128,7 @@ def learning(training: Training, prepared: Prepared, subsets: int) -> Learning:
         monotone=monotone(spec.monotone, pipeline.features, pipeline.categorical),
         interactions=interactions(spec.interactions, pipeline.features),
         reproducible=spec.reproducible,
-        base=training.base.bundle.model if training.base else None,
+        base=training.base.text if training.base else None,
         refit=spec.refit,
         subsets=subsets,
         max_seconds=spec.max_seconds,

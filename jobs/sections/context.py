@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.bad_rows import BadRows
 from engine.errors import Cancelled
-from engine.execute import Done
 from engine.place.local import LocalPlace
+from engine.rejected.bad_rows import BadRows
+from engine.tasks.execute import Done
 from jobs.planning.plan import Planned
 from jobs.runs.events import Reporter
 from jobs.runs.folder import Run
@@ -50,6 +50,10 @@ class Context:
         """Say that a step begins, with its projected memory."""
         bound = next((s.peak for s in self.planned.plan.steps if s.name == step), None)
         self.reporter.step_started(step, rows, bound=bound)
+
+    def measure(self, step: str, peak: int) -> None:
+        """Take note of the peak bytes of a worker in a step."""
+        self.measured[step] = max(self.measured.get(step, 0), peak)
 
     @property
     def began(self) -> float:
@@ -112,7 +116,7 @@ class Context:
         """
 
         def progress(done: Done[Any]) -> None:
-            self.measured[step] = max(self.measured.get(step, 0), done.peak)
+            self.measure(step, done.peak)
             rows, peak = done.partition.rows, {done.worker: done.peak}
             self.reporter.progress(rows, peak, refused(done.result), parts=1)
 

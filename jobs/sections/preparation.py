@@ -8,12 +8,12 @@ from pathlib import Path
 from engine.bundle import digested
 from engine.commit import Manifest, Run
 from engine.features.fitted import FittedPipeline
-from engine.fitting import prepare
 from engine.history import History
-from engine.prepared import PreparedWork
-from engine.prepared import prepare as prepare_part
-from engine.preparing import TrainingData
 from engine.registry import save
+from engine.training.fitting import prepare
+from engine.training.prepared import PreparedWork
+from engine.training.prepared import prepare as prepare_part
+from engine.training.preparing import TrainingData
 from jobs.fingerprint import preparation_spec
 from jobs.sections.context import Context
 from jobs.sections.writing import Written, facts, written

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.bad_parts import BadParts
 from engine.commit import Manifest, Run
 from engine.predict.kernel import keep
+from engine.rejected.bad_parts import BadParts
 from engine.scoring import ScoringWork
 from engine.scoring import score as score_partition
 from jobs.fingerprint import scoring_spec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.commit import Manifest, run_key
-from engine.sorting import Sort, sort_dataset
+from engine.sorting.sort import Sort, sort_dataset
 from engine.uniqueness import assert_unique
 from jobs.fingerprint import sorting_spec
 from jobs.sections.context import Context

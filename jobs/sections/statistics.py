@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.commit import Manifest, PartRecord, Run, Summary
+from engine.commit.versions import key_of
 from engine.scoring import Model
 from engine.scoring.statistics import Gathering, merged
 from engine.scoring.statistics.gathering import FEATURES, PREDICTIONS
@@ -44,7 +45,7 @@ def statistics_of(spec: ScoreSpec, manifest: Manifest) -> str | None:
     """Return the path or URL of the statistics of a committed run, if it has any."""
     if manifest.statistics is None:
         return None
-    layout = spec.output_of(_key(manifest)).layout
+    layout = spec.output_of(key_of(manifest.run)).layout
     return layout.place.told(layout.run(manifest.run).statistics)
 
 
@@ -56,7 +57,7 @@ def watched_of(spec: ScoreSpec, manifest: Manifest) -> list[Watched]:
     """
     if manifest.statistics is None:
         return []
-    layout = spec.output_of(_key(manifest)).layout
+    layout = spec.output_of(key_of(manifest.run)).layout
     with layout.refusals():
         content = layout.place.read(layout.run(manifest.run).statistics)
     if content is None:  # deleted since: the rows are none the worse for it
@@ -68,10 +69,6 @@ def watched_of(spec: ScoreSpec, manifest: Manifest) -> list[Watched]:
         for group, columns in groups
         for name, column in columns.items()
     ]
-
-
-def _key(manifest: Manifest) -> str:
-    return manifest.run.partition(".")[0]
 
 
 def _watched(name: str, column: Mapping[str, Any], predicted: bool) -> Watched:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import evaluating
-from engine.boosting import Fitted, fit
 from engine.bundle import Bundle, load
-from engine.calibration import Calibration, shifted
-from engine.calibration import fitted as fitted_calibration
 from engine.errors import ModelError
-from engine.evaluating import Evaluation
-from engine.fitting import Prepared, prepare
-from engine.metrics import BinaryScores, Measure, ScoreHistogram, Scores
-from engine.metrics.custom import CustomScores
-from engine.metrics.residuals import Residuals, ResidualScores
-from engine.place.kept import Kept
-from engine.predict.kernel import keep
-from engine.preparing import matrix
+from engine.models import Learned
 from engine.registry import save
 from engine.registry import versions as model_versions
+from engine.training.fitting import Prepared, prepare
 from engine.uniqueness import assert_unique
-from jobs.fingerprint import checkpoint_digest, training_digest, versions
-from jobs.sections import boosting
+from jobs.fingerprint import training_digest, versions
+from jobs.sections.calibrating import calibrated
 from jobs.sections.context import Context
+from jobs.sections.cross_validation import cross_validated
+from jobs.sections.evaluating import evaluated
+from jobs.sections.explaining import explained
+from jobs.sections.fits import Fits
+from jobs.sections.fitting import trained
+from jobs.sections.tuning import tuned
 from jobs.work.training import Training
 
 
@@ -37,16 +32,17 @@ def train(context: Context, training: Training) -> tuple[Path, Bundle]:
         The new version's folder and its bundle.
     """
     prepared = _prepare(context, training)
-    fitted = _fit(context, training, prepared)
-    bundle = _bundle(context, training, prepared, fitted)
-    if training.spec.calibrate:
-        bundle = replace(bundle, calibration=_calibration(context, training, prepared, bundle))
-    if context.planned.job.evaluate:
-        measure = boosting.measure(training.spec, prepared)
-        found = _scored(context, training, prepared, bundle, "evaluate", ("valid", "test"), measure)
-        context.reporter.step_done(found.results())
-        bundle = replace(bundle, metrics={**_measures(found), **bundle.metrics})
+    training, tried = tuned(context, training, prepared)
+    fits = Fits.of(context, training)
+    crossed = cross_validated(context, training, prepared, fits)
+    fit = trained(context, training, prepared, fits)
+    bundle = _bundle(context, training, prepared, fit.model, {**fit.told, **crossed, **tried})
+    bundle = calibrated(context, training, prepared, bundle)
+    bundle = evaluated(context, training, prepared, bundle)
+    if context.planned.job.explain:
+        bundle = explained(context, training, prepared, bundle)
     folder = save(bundle.files(), Path(training.spec.model))
+    fits.clear()
     return folder, bundle
 
 
@@ -72,119 +68,23 @@ def _prepare(context: Context, training: Training) -> Prepared:
     return prepared
 
 
-def _fit(context: Context, training: Training, prepared: Prepared) -> Fitted:
-    session, planned = context.session(), context.planned
-    parts = prepared.shard_parts(planned.train_partitions)
-    context.start("train", sum(part.train + part.valid for part in parts))
-    fitted = fit(
-        session.client,
-        session.resources,
-        boosting.source(training, prepared),
-        parts,
-        matrix(prepared.pipeline, prepared.sample, training=prepared.learned),
-        boosting.learning(training, prepared, planned.subsets),
-        boosting.conduct(
-            training.spec, planned.job.cluster, session.resources, _checkpoint(context, training)
-        ),
-        progress=boosting.teller(context.reporter),
-        cancel=context.stop,
-    )
-    context.measured["train"] = max(fitted.peak_memory, default=0)
-    told = {name: getattr(fitted, name) for name in ("rounds", "best_round", "stopped", "restarts")}
-    context.reporter.step_done(told)
-    return fitted
-
-
-def _checkpoint(context: Context, training: Training) -> Kept:
-    """Return where the model so far is kept; the next run of the same training looks there too."""
-    digest = checkpoint_digest(context.planned.job, training)
-    return Kept(context.run.place, f"checkpoints/{digest}.txt")
-
-
-def _calibration(
-    context: Context, training: Training, prepared: Prepared, bundle: Bundle
-) -> Calibration:
-    """Calibrate what a model says on the validation rows, as a step of the run."""
-    kind, quantile = training.spec.calibrate, bundle.quantile
-    residuals = None if quantile is None else Residuals(quantile)
-    measure = residuals or boosting.measure(training.spec, prepared)
-    found = _scored(context, training, prepared, bundle, "calibrate", ("valid",), measure)
-    scores = found.model.get("valid")
-    if quantile is not None:
-        counted = scores.histogram if isinstance(scores, ResidualScores) else ScoreHistogram()
-        shift = shifted(quantile, counted)
-        context.reporter.step_done(shift.told())
-        return shift
-    assert kind in ("isotonic", "sigmoid")
-    context.reporter.step_done({"kind": kind})
-    return fitted_calibration(kind, _histogram(scores))
-
-
-def _scored(
-    context: Context,
-    training: Training,
-    prepared: Prepared,
-    bundle: Bundle,
-    step: str,
-    wanted: Sequence[str],
-    measure: Measure | Residuals,
-) -> Evaluation:
-    """Score the rows of some parts of the data, as a step of the run."""
-    keep()  # the workers that predict have no memory for a compiler
-    session, counts = context.session(), prepared.counts
-    parts = tuple(name for name in wanted if prepared.survey.counts.get(name))
-    partitions = [
-        part
-        for part in context.planned.train_partitions
-        if any(counts[part.index].get(name) for name in parts)
-    ]
-    context.start(step, sum(part.rows for part in partitions))
-    found = evaluating.run(
-        session.client,
-        evaluating.EvaluationWork(
-            prepared.data,
-            bundle,
-            parts,
-            evaluating.constant(bundle, prepared.survey),
-            measure,
-        ),
-        partitions,
-        threads=session.resources.slots,
-        progress=context.watch(step),
-    )
-    return found
-
-
-def _histogram(scores: Scores | None) -> ScoreHistogram:
-    """Return the validation rows of a binary model by probability and label."""
-    own = scores.own if isinstance(scores, CustomScores) else scores
-    return own.histogram if isinstance(own, BinaryScores) else ScoreHistogram()
-
-
-def _measures(found: Evaluation) -> dict[str, Any]:
-    return {"results": found.results(), **found.curves()}
-
-
 def _bundle(
     context: Context,
     training: Training,
     prepared: Prepared,
-    fitted: Fitted,
+    model: Learned,
+    told: Mapping[str, Any],
 ) -> Bundle:
-    spec, features = training.spec, prepared.pipeline.features
+    spec = training.spec
     rules = training.rules(prepared.pipeline.inputs)
     return Bundle(
-        model=fitted.model,
+        model=model,
         pipeline=prepared.pipeline,
         types={name: rule.type for name, rule in rules.items() if rule.type},
         rules=rules,
         task=spec.task,
         target=spec.target,
-        metrics={
-            "history": fitted.history,
-            "best_round": fitted.best_round,
-            "importance": dict(zip(features, map(float, fitted.importance), strict=True)),
-        },
+        metrics=told,
         provenance={
             "job": context.planned.job.name,
             "fingerprint": training_digest(context.planned.job, training),
@@ -192,11 +92,13 @@ def _bundle(
             "rows": dict(prepared.survey.counts),
             "ledger": prepared.survey.ledger.told(),
             "seed": spec.seed,
+            "estimator": spec.estimator,
             "params": spec.lightgbm_params,
             "versions": versions(),
             **({"base": training.base.told()} if training.base else {}),
+            **({"cross_validate": training.folds_told} if training.folds else {}),
         },
-        objective=spec.loss,
+        objective=spec.loss or None,
         classes=prepared.data.classes,
         query=spec.query,
     )

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from distributed import Client
 
-from engine.bad_parts import BadParts
 from engine.commit import Manifest, PartRecord, Run, Staged, Summary, run_key
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import TaskFailed
-from engine.execute import Done, Notice, over_partitions
-from engine.part import gate
 from engine.plan import Partition
+from engine.rejected.bad_parts import BadParts
+from engine.rejected.part import gate
+from engine.tasks.execute import Done, Notice, over_partitions
 from engine.uniqueness import assert_unique
 from jobs.fingerprint import digest
 from jobs.sections.context import Context

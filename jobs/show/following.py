@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from jobs.runs.events import Event, Reporter, decoded
 from jobs.runs.folder import Run
 from jobs.runs.waiting import LOOK_SECONDS, Waiting
-from jobs.show.progress import watching
+from jobs.show.progress import trial_text, watching
 from jobs.show.text import facts
 
 
@@ -82,6 +82,8 @@ def _tell(reporter: Reporter, event: Event, done: dict[str, int]) -> None:
             reporter.step_done(fields["result"])
     elif event.name == "round":
         reporter.round(fields["round"], fields["rounds"], fields["metrics"])
+    elif event.name == "trial":
+        reporter.trial(fields["number"], fields["trials"], fields["told"])
     elif event.name == "skipped":
         reporter.skipped(event.step, fields["why"])
     elif event.name == "warning":
@@ -92,5 +94,8 @@ def event_text(event: Event) -> str:
     """Write an event on one line: local time, step, what happened."""
     told = {name: value for name, value in event.fields.items() if value not in (None, "", {})}
     told.pop("versions", None)
-    text = told.pop("text", None) or told.pop("why", None) or facts(told)
+    if event.name == "trial":
+        text = f"{told['number']} of {told['trials']}: {trial_text(told['told'])}"
+    else:
+        text = told.pop("text", None) or told.pop("why", None) or facts(told)
     return f"{event.time.astimezone():%H:%M:%S}  {event.step:<9} {event.name:<14} {text}".rstrip()

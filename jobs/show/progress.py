@@ -60,7 +60,7 @@ class StepLine:
         """Return the line as it is at a time of the clock."""
         parts = [self._rows(), self._speed(now), self._memory(), self._refused()]
         parts += [self.boosting, self.summary or self.note]
-        return f"{self.name:<10}" + "  ".join(part for part in parts if part)
+        return f"{self.name:<9} " + "  ".join(part for part in parts if part)
 
     def _rows(self) -> str:
         if not self.done and not self.rows:
@@ -90,6 +90,16 @@ class StepLine:
 
     def _refused(self) -> str:
         return f"{count(self.quarantined)} quarantined" if self.quarantined else ""
+
+
+def trial_text(told: Mapping[str, Any]) -> str:
+    """Write what a trial came to on one line; `Reporter.trial` says what is told."""
+    value = "" if told["value"] is None else f"  {told['metric']} {told['value']:.5f}"
+    params = (
+        f"{name} {given:.4g}" if isinstance(given, float) else f"{name} {given}"
+        for name, given in told["params"].items()
+    )
+    return f"trial {told['number']} {told['state']}{value}  {', '.join(params)}"
 
 
 @dataclass
@@ -127,6 +137,13 @@ class View:
         self.lines[-1].boosting = f"round {round} of {rounds}  {values}".rstrip()
         self.changed(urgent=False)
 
+    def trial(self, number: int, trials: int, told: Mapping[str, Any]) -> None:
+        """Show how many there were, and say what this one came to."""
+        best = "" if told["best"] is None else f"  best {told['metric']} {told['best']:.5f}"
+        self.lines[-1].boosting = f"{number} of {trials} trials{best}"
+        self.say(f"{self.lines[-1].name:<9} {trial_text(told)}")
+        self.changed(urgent=False)
+
     def step_done(self, result: Mapping[str, Any]) -> None:
         """End the line."""
         line = self.lines[-1]
@@ -135,7 +152,7 @@ class View:
 
     def skipped(self, name: str, why: str) -> None:
         """Say why there is nothing to do."""
-        self.say(f"{name:<10}skipped: {why}")
+        self.say(f"{name:<9} skipped: {why}")
 
     def warning(self, text: str) -> None:
         """Say it at once."""

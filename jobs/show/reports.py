@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from engine.errors import SpecError
 from engine.place.local import LocalPlace
-from jobs.runs.folder import REPORT, Run
+from jobs.runs.folder import METRICS, REPORT, Run
 
 
 def report_of(run: Run) -> str:
@@ -25,3 +27,9 @@ def report_of(run: Run) -> str:
     file = Path(tempfile.mkdtemp(prefix="millrace-")) / f"{run.id}.html"
     file.write_bytes(content)
     return str(file)
+
+
+def numbers_of(run: Run) -> dict[str, Any] | None:
+    """Return the ``metrics.json`` of a run; None of one that an older millrace made."""
+    content = run.read(METRICS)
+    return None if content is None else dict(json.loads(content))

@@ -11,6 +11,16 @@ from jobs.runs.folder import Run
 from jobs.runs.state import Entry, State
 from jobs.show.units import count, duration, size
 
+_LEFT_OUT = frozenset(
+    {
+        *("auc_error", "average_precision_error", "auc_macro_error", "precision", "recall", "mcc"),
+        *("kappa", "f_beta", "ks", "gain", "lift", "explained_variance", "max_error", "rmsle"),
+        *("precision_macro", "recall_macro", "f_beta_macro", "precision_weighted"),
+        *("recall_weighted", "f1_weighted", "f_beta_weighted", "mape"),
+    }
+)
+"""Metrics that a terminal does not show, by their names up to ``@``."""
+
 _BYTES = ("bytes", "memory", "peak", "bound", "projected", "measured")
 """Words in the names of values that are bytes."""
 
@@ -181,10 +191,28 @@ def list_text(statuses: Sequence[Mapping[str, Any]]) -> str:
 def result_text(result: Mapping[str, Any]) -> str:
     """Write what a run returned: a line for each of its parts that is not empty.
 
+    Of the metrics those by which models are mostly chosen, of rows that were held out: the report
+    and ``--json`` have all.
+
     Args:
         result: JSON values.
     """
+    if metrics := result.get("metrics"):
+        result = {**result, "metrics": _chosen(metrics)}
     return "\n".join(line for name, value in result.items() for line in _tree(name, value, ""))
+
+
+def _chosen(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the metrics that a terminal shows; of training rows where there are no others."""
+    held_out = [part for part in metrics if not part.endswith("train")]
+    return {
+        part: {
+            name: value
+            for name, value in metrics[part].items()
+            if name.partition("@")[0] not in _LEFT_OUT
+        }
+        for part in held_out or metrics
+    }
 
 
 def _tree(name: str, value: Any, indent: str) -> Iterator[str]:

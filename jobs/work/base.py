@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
+from engine.boosting.learning import Task
 from engine.boosting.params.objectives import objective_for
 from engine.bundle import Bundle
 from engine.classes import listed, text_of
 from engine.errors import SpecError
+from engine.models import Trees
 from engine.registry import open_model
 from jobs.spec.job import TrainSpec
-
-_AVERAGES = "\naverage_output\n"
-"""Line of a model text whose trees are averaged (random forest): sums of them say nothing."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,17 @@ class Base:
 
     Attributes:
         folder: Folder of its version.
-        bundle: The model.
+        bundle: The model, one of LightGBM's.
     """
 
     folder: Path
     bundle: Bundle
+
+    @property
+    def text(self) -> str:
+        """LightGBM's model text."""
+        assert isinstance(self.bundle.model, Trees)
+        return self.bundle.model.text
 
     def told(self) -> dict[str, str]:
         """Return where a new model comes from, for its provenance."""
@@ -41,7 +47,7 @@ class Base:
         own = self.bundle
         if spec.task != own.task:
             self._refuse("task", spec.task, own.task)
-        loss = objective_for(spec.task, own.objective)
+        loss = objective_for(cast(Task, spec.task), own.objective)
         if spec.loss != loss:
             self._refuse("objective", spec.loss, loss)
         asked_classes, classes = (
@@ -49,8 +55,9 @@ class Base:
         )
         if spec.classes is not None and asked_classes != classes:
             self._refuse("classes", listed(asked_classes), listed(classes) or "none")
-        if _AVERAGES in own.model.partition("\nTree=0\n")[0]:
-            what = "training cannot go on from a random forest"
+        if not isinstance(own.model, Trees) or own.model.averaged:
+            kind = "a random forest" if isinstance(own.model, Trees) else own.model.kind
+            what = f"training cannot go on from {kind}"
             raise SpecError(what, where=f"train.init, {self.folder}", hint="train a new model")
 
     def _refuse(self, name: str, asked: str, there: str) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import polars as pl
 
+from engine.bundle import DECIDES
 from engine.classes import listed
 from engine.errors import SpecError
 from engine.schema import lossless, named_type, type_name
@@ -40,7 +41,8 @@ def combined(spec: PredictingSpec, scorers: Mapping[str, Scorer]) -> Model:
     if spec.averages:
         one = scorers[key_of(next(iter(spec.models)))]
         weights = {name: spec.weights.get(name, 1.0) for name in spec.models}
-        mean = Mean(weights, one.task or "", one.classes or (), spec.threshold)
+        threshold = DECIDES if spec.threshold is None else spec.threshold
+        mean = Mean(weights, one.task or "", one.classes or (), threshold)
         return Several(side_by_side, mean)
     if spec.combine:
         stack = Stacked(models["combine"], kinds(scorers["combine"], added(spec, scorers)))

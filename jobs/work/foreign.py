@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from engine.errors import SpecError
 from engine.features.call import VARIABLE, is_allowed
 from engine.schema import named_type
-from engine.scoring.foreign import Function, Isolated, Limits, Onnx, Skops
+from engine.scoring.foreign import Function, Isolated, Limits, Onnx, Skops, Xgboost
 from engine.scoring.foreign.loader import Loader
-from jobs.spec.foreign import FunctionSpec, IsolatedSpec, OnnxSpec, SkopsSpec
+from jobs.spec.foreign import FunctionSpec, IsolatedSpec, OnnxSpec, SkopsSpec, XgboostSpec
 from jobs.spec.predicting import PredictingSpec
 from jobs.work.scorer import Scorer
 from jobs.work.wanted import Wanted
@@ -70,6 +70,8 @@ def _loader(where: str, spec: IsolatedSpec) -> Loader:
         return Function(spec.path, spec.setup, spec.files)
     if isinstance(spec, OnnxSpec):
         return Onnx(spec.path, spec.tensors, spec.outputs)
+    if isinstance(spec, XgboostSpec):
+        return Xgboost(spec.path)
     assert isinstance(spec, SkopsSpec)
     for name in spec.trusted:
         _assert_allowed(name.rpartition(".")[0], f"the type {name}", f"{where}.trusted")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import SpecError
 from jobs.work.scorer import Scorer
 from jobs.work.wanted import Wanted

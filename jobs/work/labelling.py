@@ -9,8 +9,8 @@ import polars as pl
 from engine.errors import SpecError
 from engine.expression import columns_of, result_type, sees_other_rows, sql
 from engine.features.numeric import is_number
-from engine.preparing import TrainingData
 from engine.schema import type_name
+from engine.training.preparing import TrainingData
 from engine.vectors import VectorColumns
 
 Types = Mapping[str, pl.DataType]
@@ -48,6 +48,21 @@ def assert_label(data: TrainingData, types: Types, section: str) -> None:
     else:
         hint = "give an expression that is a number"
         raise SpecError(f"task = {data.task!r} learns numbers", where=where, hint=hint)
+
+
+def assert_value(text: str, types: Types, key: str) -> None:
+    """Refuse an expression whose values cannot be told apart as text, or that sees other rows.
+
+    Raises:
+        SpecError: It is so, or it does not fit the columns.
+    """
+    kind = _row_type(text, types, key)
+    if kind.is_nested() or kind == pl.Binary:
+        raise SpecError(
+            f"rows are sliced by a value, and this is {type_name(kind)}",
+            where=f"{key} = {text!r}",
+            hint="make a number or a text of it",
+        )
 
 
 def assert_number(text: str, types: Types, key: str) -> None:

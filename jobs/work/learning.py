@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
-from engine.dataset import Dataset
+from engine.balance import Balance
+from engine.boosting.learning import Task
+from engine.data.dataset import Dataset
 from engine.errors import SpecError
 from engine.features.pipeline import Pipeline, Resolved
-from engine.preparing import TrainingData
 from engine.reserved import TARGET
+from engine.training.preparing import TrainingData
 from engine.vectors import VectorColumns
 from jobs.spec.job import (
     DataSpec,
@@ -109,9 +112,11 @@ def _with_label(data: TrainingData, label: LabelSpec | None) -> TrainingData:
     if label is None:
         return data
     vectors = VectorColumns(label.weight, label.init_scores, label.query)
-    return replace(
-        data, task=label.task, objective=label.loss, classes=label.classes, vectors=vectors
-    )
+    task = cast(Task, label.task) if label.labelled else None
+    shares = None if label.balance == "balanced" else label.balance
+    balance = None if label.balance is None else Balance(shares, seed=data.seed)
+    data = replace(data, task=task, objective=label.loss, classes=label.classes)
+    return replace(data, vectors=vectors, balance=balance)
 
 
 def _pipeline(spec: FeaturesSpec) -> Pipeline:

@@ -8,7 +8,7 @@ from datetime import datetime
 import polars as pl
 
 from engine.contract import Contract, Rule
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import SpecError
 from engine.formats import guess, make
 from engine.reserved import TARGET

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import SpecError
 from engine.features.fitted import FittedPipeline
 from engine.features.pipeline import Pipeline, Resolved
-from engine.preparing import TrainingData
 from engine.registry import open_pipeline
 from engine.split import Split
+from engine.training.preparing import TrainingData
 from jobs.spec.job import (
     JobSpec,
     PrepareSpec,

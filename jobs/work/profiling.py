@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.expression import columns_of
 from engine.split import Split
 from jobs.spec.job import (

@@ -14,14 +14,18 @@ from engine.bundle import Bundle
 from engine.classes import Class
 from engine.errors import SpecError
 from engine.features.fitted import FittedPipeline
+from engine.learners import held
+from engine.models import Trees
+from engine.models.sklearn import Sklearn
+from engine.plan import Term
 from engine.registry import open_model
-from engine.scoring import Asked, Boosted, Model, prediction_columns
+from engine.scoring import Asked, Bundled, Model, prediction_columns
+from jobs.spec.members import parts_of
 from jobs.spec.predicting import INTERVAL, PredictingSpec
+from jobs.spec.train import TrainSpec
+from jobs.work.lesson import assignment
 from jobs.work.training import Training
 from jobs.work.wanted import Wanted
-
-_LINEAR = "\nis_linear=1\n"
-"""Line of a tree in a model text whose leaves are linear models."""
 
 LEAF_TEXT = 160
 """Bytes of a model text for each leaf, at most: its value, weight and count, and a split."""
@@ -30,6 +34,11 @@ STOPPED = 1_000
 """Guess of the rounds after which a training has stopped early, if it may; most need fewer. Where
 it is wrong, the plan of ``[score]`` is refused as soon as the model is there (`scoring_plan`): to
 plan for all rounds that may come would refuse jobs whose models are a hundredth of that."""
+
+OTHER_TEXT = 1 << 20
+"""Guess of the bytes of a model that is not trained yet and is not LightGBM's: coefficients of a
+hundred thousand features. A forest or a nearest-neighbour model may be larger; the plan of
+``[score]`` is made again when the model is there."""
 
 CLASSES = 10
 """Guess of the classes of a model that is not trained yet and does not name them."""
@@ -53,6 +62,7 @@ class Scorer:
         trees: How many trees it has, at most.
         quantile: Which quantile of the label it predicts; ``None``: it does something else.
         target: Expression of the label that it learned; ``None``: not known.
+        beside: What a worker holds of it beside its text and a predictor.
     """
 
     reference: str
@@ -66,6 +76,7 @@ class Scorer:
     trees: int = 0
     quantile: float | None = None
     target: str | None = None
+    beside: tuple[Term, ...] = ()
 
     @property
     def columns(self) -> Mapping[str, pl.DataType] | None:
@@ -105,7 +116,8 @@ class Scorer:
         Raises:
             SpecError: Contributions are wanted of linear trees.
         """
-        if asked.explain is not None and _LINEAR in bundle.model:
+        trees = bundle.model if isinstance(bundle.model, Trees) else None
+        if asked.explain is not None and trees and trees.linear:
             raise SpecError(
                 f"the trees of {reference} are linear, and contributions of such are not told",
                 where="score.explain",
@@ -114,15 +126,16 @@ class Scorer:
         return cls(
             reference,
             Wanted.by(bundle),
-            Boosted(bundle, asked),
+            Bundled(bundle, asked),
             str(folder),
             bundle.task,
             bundle.classes or (),
             bundle.pipeline,
-            len(bundle.model),
-            bundle.model.count("\nTree="),
+            sum(map(len, bundle.model.files().values())),
+            trees.count if trees else 0,
             bundle.quantile,
             bundle.target,
+            (Term("scikit-learn", held.LIBRARY),) if isinstance(bundle.model, Sklearn) else (),
         )
 
     @classmethod
@@ -134,19 +147,38 @@ class Scorer:
         )
         unknown = spec.task == "multiclass" and not classes
         outputs = len(classes or range(CLASSES)) if spec.task == "multiclass" else 1
-        params = cast(Mapping[str, Any], checked(spec.lightgbm_params))
-        leaves = int(params.get("num_leaves", 31))
-        rounds = min(spec.rounds, STOPPED) if spec.early_stopping else spec.rounds
+        trees = _trees(spec, outputs) if spec.boosts else 0
         return cls(
             reference,
             wanted,
             task=spec.task,
             classes=None if unknown else classes or (),
-            size=rounds * outputs * leaves * LEAF_TEXT,
-            trees=rounds * outputs,
+            size=_size(spec, outputs),
+            trees=trees,
             quantile=spec.quantile,
             target=spec.target,
+            beside=()
+            if spec.boosts
+            else held.scoring(assignment(spec), resolved.width, training.dataset.rows),
         )
+
+
+def _size(spec: TrainSpec, outputs: int) -> int:
+    """Return the bytes of a model that is not trained yet; of an ensemble those of all members."""
+    if spec.combines:
+        parts = (spec.part(one) for _, one in parts_of(spec) if one.learns)
+        return sum(_size(one, outputs) for one in parts)
+    return _trees(spec, outputs) * _leaves(spec) * LEAF_TEXT if spec.boosts else OTHER_TEXT
+
+
+def _trees(spec: TrainSpec, outputs: int) -> int:
+    rounds = min(spec.rounds, STOPPED) if spec.early_stopping else spec.rounds
+    return rounds * outputs
+
+
+def _leaves(spec: TrainSpec) -> int:
+    params = cast(Mapping[str, Any], checked(spec.lightgbm_params))
+    return int(params.get("num_leaves", 31))
 
 
 def open_scorer(reference: str, asked: Asked) -> Scorer:

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from engine.bundle import Bundle
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import SpecError
 from engine.history import History
 from engine.plan import Partition

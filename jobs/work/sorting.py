@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.plan import Partition
 from jobs.spec.job import DataSpec, SortSpec
 from jobs.work.opening import open_data

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from engine.classes import weights_by_class
 from engine.contract import Rule
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
+from engine.evaluation.slices import Slicing
 from engine.features.fitted import FittedPipeline
 from engine.features.pipeline import Pipeline, Resolved
-from engine.preparing import TrainingData
-from jobs.spec.constraints import assert_known
-from jobs.spec.job import (
-    JobSpec,
-    TrainSpec,
-)
+from engine.folds import Folds
+from engine.learners import learner
+from engine.training.preparing import TrainingData
+from jobs.spec.constraints import assert_explained, assert_known
+from jobs.spec.job import EvaluateSpec, JobSpec, TrainSpec
+from jobs.spec.members import parts_of
 from jobs.work.base import Base, open_base
+from jobs.work.folding import folds_of
+from jobs.work.labelling import assert_value
 from jobs.work.learning import Asked, labelled, learning
+from jobs.work.lesson import assignment
 from jobs.work.opening import model_rules, open_data
 from jobs.work.section import there
 from jobs.work.wanted import Wanted
@@ -36,6 +41,9 @@ class Training:
             goes on from.
         resolved: The features as they fit the data.
         base: The model that training goes on from, if there is one.
+        folds: How the training rows are dealt for a cross-validation, if there is one; what has to
+            be learnt of the data for it is not known yet.
+        stacking: The same for stacking.
     """
 
     spec: TrainSpec
@@ -44,11 +52,35 @@ class Training:
     pipeline: Pipeline | FittedPipeline
     resolved: Resolved
     base: Base | None = None
+    folds: Folds | None = None
+    stacking: Folds | None = None
 
     @property
     def read_columns(self) -> list[str]:
         """Return all columns that are read."""
         return self.data.columns
+
+    @property
+    def members(self) -> dict[str, Training]:
+        """Return what each member of an ensemble works on, by name."""
+        parts = ((name, self.spec.part(one)) for name, one in self.spec.members.items())
+        return {name: replace(self, spec=spec) for name, spec in parts}
+
+    @property
+    def supervised(self) -> bool:
+        """Whether features are fitted that learn from the label."""
+        steps = self.pipeline.steps if isinstance(self.pipeline, Pipeline) else ()
+        return any(step.supervised for step in steps)
+
+    @property
+    def folds_told(self) -> dict[str, Any]:
+        """Return what a cross-validation was asked for, as JSON values."""
+        asked = self.spec.cross_validate
+        return (
+            {}
+            if asked is None
+            else {**asked.to_dict(), "columns": list(self.folds.columns if self.folds else ())}
+        )
 
     @property
     def width(self) -> int:
@@ -78,10 +110,45 @@ def open_training(job: JobSpec) -> Training:
     asked = Asked("train", spec.target, spec.split, spec.seed, spec)
     training = _from_new(job, asked) if spec.init is None else _from_base(job, asked, spec.init)
     assert_known(spec, training.resolved.features)
+    if job.explain:
+        assert_explained(job.explain, training.resolved.features)
+    for one in (spec, *(spec.part(part) for _, part in parts_of(spec) if part.learns)):
+        if not one.boosts and not one.combines:
+            learner(one.learner.way).check(assignment(one))
+    training = replace(training, data=_measured(training.data, training.dataset, job))
+    training = _with_folds(job, training)
     classes = training.data.classes or ((0, 1) if spec.task == "binary" else None)
     if classes and isinstance(spec.class_weight, dict):
         weights_by_class(spec.class_weight, classes)
+    if classes and isinstance(spec.balance, dict):
+        weights_by_class(spec.balance, classes, "train.balance")
     return training
+
+
+def _measured(data: TrainingData, dataset: Dataset, job: JobSpec) -> TrainingData:
+    """Return the rows with what ``[evaluate] by`` reads of them, after a look at it."""
+    types = Pipeline(data.derive).types(dataset.schema)
+    beside: dict[str, None] = {}
+    for slicing in slicings(job.evaluate, data) if job.evaluate else ():
+        assert_value(slicing.text, types, slicing.key)
+        beside |= dict.fromkeys(data.made_of(slicing.text, slicing.key))
+    return replace(data, beside=tuple(beside))
+
+
+def slicings(spec: EvaluateSpec, data: TrainingData) -> list[Slicing]:
+    """Return what a model is sliced by; which values it has is not known yet."""
+    named = ((text, f"evaluate.by[{place}]") for place, text in enumerate(spec.by))
+    return [Slicing(text, key, data.derive) for text, key in named]
+
+
+def _with_folds(job: JobSpec, training: Training) -> Training:
+    """Hold the folds that are asked for against the data."""
+    spec, data_spec, dataset = training.spec, job.data[training.spec.data], training.dataset
+    asked = (spec.cross_validate, "train.cross_validate"), (spec.stacking, "train.folds")
+    folds, stacking = (
+        None if one is None else folds_of(one, data_spec, dataset, where) for one, where in asked
+    )
+    return replace(training, folds=folds, stacking=stacking)
 
 
 def _from_new(job: JobSpec, asked: Asked) -> Training:

@@ -18,7 +18,7 @@ from cluster.session import connect
 from cluster.spec import LocalCluster
 from engine.commit import Manifest
 from engine.errors import MillraceError
-from engine.quarantine import HEAD
+from engine.rejected.quarantine import HEAD
 from jobs.planning.plan import Planned, plan_job
 from jobs.run import run_job
 from jobs.runs.events import Reporter, Together

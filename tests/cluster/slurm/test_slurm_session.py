@@ -20,8 +20,8 @@ from cluster import ClusterError, connect
 from cluster.providers import growth
 from cluster.resources import pin
 from cluster.spec import SlurmCluster
-from engine.execute import over_partitions
 from engine.plan import Partition
+from engine.tasks.execute import over_partitions
 from tests.cluster.slurm.demo import ROOT
 from tests.cluster.slurm.queueing import Slurm, until
 

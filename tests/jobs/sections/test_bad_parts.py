@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from engine.commit import Manifest
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import ContractRefused, InputError, OutputRefused, TaskFailed
 from jobs import cli
 from tests.jobs.input_jobs import (

@@ -16,10 +16,10 @@ from engine.boosting.council.labels import LabelCounts
 from engine.boosting.schedule import Exponential
 from engine.errors import SpecError
 from engine.features.fitted import FittedPipeline
-from engine.fitting import Prepared
-from engine.preparing import TrainingData
 from engine.split import Split
-from engine.survey import Survey
+from engine.training.fitting import Prepared
+from engine.training.preparing import TrainingData
+from engine.training.survey import Survey
 from jobs.sections import boosting
 from jobs.spec.job import TrainSpec
 from jobs.work.training import Training

@@ -18,7 +18,7 @@ from cluster.spec import LocalCluster
 from engine.errors import ModelFailed, PlanRefused, SpecError
 from engine.features.call import VARIABLE
 from engine.registry import save
-from engine.scoring import Asked, Boosted
+from engine.scoring import Asked, Bundled
 from jobs.sections import sessions
 from jobs.spec.foreign import FunctionSpec
 from jobs.spec.jobfile import JobFileError, load_job
@@ -222,6 +222,27 @@ columns = { prediction = "int8", probability = "float32" }
     assert found["probability"].to_list() == expected.tolist()
 
 
+def test_xgboost(tmp_path: Path, cluster: None) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    rows = several(tmp_path)
+    x = rows.select("x", "n").to_numpy().astype(np.float32)
+    data = xgboost.DMatrix(x, rows["label"].to_numpy(), feature_names=["x", "n"])
+    booster = xgboost.train({"objective": "binary:logistic", "nthread": 1}, data, 5)
+    booster.save_model(tmp_path / "model.json")
+    section = """
+[score]
+data = "table"
+output = "out"
+[score.xgboost]
+path = "model.json"
+inputs = ["n", "x"]
+columns = { probability = "float32" }
+"""
+    job = write_job(tmp_path, more=section)
+    run(job)
+    assert scored(job)["probability"].to_list() == booster.predict(data).tolist()
+
+
 def members(folder: Path, more: str = "") -> Path:
     save(small_bundle("binary", ("x",)).files(), folder / "models/m")
     stack = small_bundle("regression", ("x", "score_challenger"))
@@ -242,11 +263,11 @@ def test_models_of_other_kinds_stand_beside_those_of_millrace(
     champion = ["prediction_champion", "probability_champion", "raw_champion"]
     others = ["score_challenger", "size_challenger", "kind_challenger", "pid_witness"]
     assert found.columns == ["id", *champion, *others, "prediction", "raw"]
-    alone = Boosted(small_bundle("binary", ("x",)), Asked(raw=True)).predict(rows)
+    alone = Bundled(small_bundle("binary", ("x",)), Asked(raw=True)).predict(rows)
     assert all(found[f"{one.name}_champion"].equals(one) for one in alone)
     assert found["score_challenger"].to_list() == (rows["x"] * 3).to_list()
     read = rows.with_columns(found["score_challenger"])
-    stack = Boosted(small_bundle("regression", ("x", "score_challenger")), Asked())
+    stack = Bundled(small_bundle("regression", ("x", "score_challenger")), Asked())
     assert found["prediction"].equals(stack.predict(read)[0])
     # Its process waits while the others are asked, from partition to partition.
     assert found["pid_witness"].n_unique() == 1
@@ -313,7 +334,7 @@ def test_what_is_wrong_with_the_model_is_told_before_anything_runs(tmp_path: Pat
         ),
         (
             FUNCTION.partition("[score.f")[0] + "models = { own = {} }",
-            "score.models.own: needs one of `function`, `onnx`, `skops`",
+            "score.models.own: needs one of function, onnx, skops, xgboost",
         ),
         (
             FUNCTION.partition("[score.f")[0] + 'models = { own = "models/m" }',

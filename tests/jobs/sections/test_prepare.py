@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import ContractRefused, OutputRefused, SpecError
 from engine.registry import open_pipeline
 from engine.reserved import ROW

@@ -12,6 +12,7 @@ import pytest
 
 from engine.calibration import Sigmoid
 from engine.errors import PlanRefused, SpecError
+from engine.models import Trees
 from engine.registry import open_model, save
 from jobs.planning.plan import plan_job, scoring_plan
 from jobs.run import run_job
@@ -85,11 +86,11 @@ def test_problems_are_told_with_their_key(tmp_path: Path, score: str, key: str, 
 @pytest.mark.parametrize(
     ("train", "what"),
     [
-        ({'task = "binary"': 'task = "regression"'}, "is for binary models"),
+        ({'task = "binary"': 'task = "regression"'}, "is for models of classes"),
         ({'split = { by = "random", valid = 0.3 }': "", "[evaluate]": ""}, "train.split.valid"),
     ],
 )
-def test_calibration_is_for_binary_models_with_validation_rows(
+def test_calibration_is_for_classes_with_validation_rows(
     tmp_path: Path, train: dict[str, str], what: str
 ) -> None:
     text = TRAIN
@@ -112,9 +113,9 @@ def test_more_reasons_than_features_are_refused_before_anything_runs(tmp_path: P
 def test_contributions_of_linear_trees_are_refused_before_anything_runs(tmp_path: Path) -> None:
     job = write(tmp_path, "explain = 1")
     made = small_bundle("binary", ("x", "y"))
-    linear = made.model.replace("is_linear=0", "is_linear=1")
-    assert linear != made.model
-    save(type(made)(**{**vars(made), "model": linear}).files(), tmp_path / "models/a")
+    linear = made.model.text.replace("is_linear=0", "is_linear=1")
+    assert linear != made.model.text
+    save(type(made)(**{**vars(made), "model": Trees(linear)}).files(), tmp_path / "models/a")
     with pytest.raises(SpecError, match=r"a@latest are linear") as caught:
         plan_job(load_job(job))
     assert "score.explain" in str(caught.value)
@@ -157,7 +158,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pl.DataFrame
 def test_answers_of_a_run_are_those_of_lightgbm(scored: tuple[Path, pl.DataFrame]) -> None:
     folder, table = scored
     bundle = open_model(f"{folder}/models/own@latest")[1]
-    booster: Any = lightgbm.Booster(model_str=bundle.model)
+    booster: Any = lightgbm.Booster(model_str=bundle.model.text)
     x = pl.read_parquet(folder / "data/0.parquet").select(bundle.pipeline.features)
     rows = x.to_numpy().astype(np.float32)
     raw = booster.predict(rows, raw_score=True)

@@ -14,7 +14,7 @@ import pytest
 from engine.calibration import Shift
 from engine.errors import SpecError
 from engine.registry import open_model, save
-from engine.scoring import Asked, Boosted
+from engine.scoring import Asked, Bundled
 from jobs.planning.plan import Planned, plan_job
 from jobs.run import run_job
 from jobs.runs.events import Together
@@ -105,7 +105,7 @@ def test_problems_of_the_section(tmp_path: Path, score: str, key: str, what: str
     [
         (TRAIN.replace('objective = "quantile"', ""), 'is for objective = "quantile"'),
         (TRAIN.replace("split = { by = ", "# "), "needs validation rows"),
-        (TRAIN.replace("conformal", "isotonic"), "'isotonic' is for binary models"),
+        (TRAIN.replace("conformal", "isotonic"), "'isotonic' is for models of classes"),
     ],
 )
 def test_calibrations_that_do_not_go(tmp_path: Path, train: str, what: str) -> None:
@@ -177,7 +177,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
 
 def said(folder: Path, name: str, rows: pl.DataFrame) -> pl.Series:
     bundle = open_model(f"{folder}/models/{name}@latest")[1]
-    return Boosted(bundle, Asked()).predict(rows)[0]
+    return Bundled(bundle, Asked()).predict(rows)[0]
 
 
 @pytest.mark.slow
@@ -210,6 +210,6 @@ def test_a_quantile_is_calibrated_on_the_validation_rows(done: tuple[Path, Resul
     draw = np.random.default_rng(9)
     new = pl.DataFrame({name: draw.normal(size=20_000) for name in "xy"})
     label = new["x"] + new["y"] + pl.Series(draw.normal(size=20_000))
-    own = Boosted(bundle, Asked(raw=True)).predict(new)
+    own = Bundled(bundle, Asked(raw=True)).predict(new)
     plain, shifted = (np.mean(label.to_numpy() <= own[at].to_numpy()) for at in (1, 0))
     assert plain < 0.88 < shifted < 0.92

@@ -15,7 +15,7 @@ from engine.errors import MillraceError, ModelError, SpecError
 from engine.features.combine.windows import FittedLag
 from engine.features.fitted import FittedPipeline
 from engine.registry import open_model, save
-from engine.scoring import Asked, Boosted
+from engine.scoring import Asked, Bundled
 from jobs.fingerprint import scoring_spec
 from jobs.planning.plan import Planned, plan_job
 from jobs.run import run_job
@@ -318,7 +318,7 @@ def test_each_model_predicts_as_it_does_alone(done: tuple[Path, Result]) -> None
 
     def alone(name: str, rows: pl.DataFrame) -> pl.DataFrame:
         bundle = open_model(str(folder / "models" / name) + "@latest")[1]
-        return pl.DataFrame(Boosted(bundle, Asked()).predict(rows))
+        return pl.DataFrame(Bundled(bundle, Asked()).predict(rows))
 
     lagged = rows.with_columns(x_lag1=pl.col("x").shift(1).cast(pl.Float32))
     for name, model in (("old", alone("a", lagged)), ("own", alone("own", rows))):

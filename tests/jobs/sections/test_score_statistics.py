@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from engine.commit import Manifest, garbage, verify
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.scoring.statistics import sampling
 from jobs.runs.store import Store
 from jobs.show import text as show

@@ -19,11 +19,12 @@ import pytest
 
 from cluster.session import Session, connect
 from cluster.spec import LocalCluster
-from engine import calls, outages, stragglers
+from engine import outages
 from engine.commit import Manifest
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import Outage
 from engine.storage import stores
+from engine.tasks import calls, stragglers
 from jobs.sections import sessions
 from tests.engine.commit.proxy import Proxy, between
 from tests.engine.storage.storage_servers import Bucket, s3

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from engine.dataset import Dataset
+from engine.data.dataset import Dataset
 from engine.errors import ContractRefused, MillraceError, OutputRefused, SpecError
 from jobs.planning.plan import plan_job
 from jobs.runs.result import Result

@@ -119,7 +119,7 @@ def run(job: Path) -> tuple[Result, Bundle, pl.DataFrame]:
 
 def raw(bundle: Bundle, rows: pl.DataFrame) -> np.ndarray:
     x = rows.select(bundle.pipeline.features).to_numpy().astype(np.float32)
-    booster = lgb.Booster(model_str=bundle.model)
+    booster = lgb.Booster(model_str=bundle.model.text)
     return np.asarray(booster.predict(x))
 
 
@@ -151,9 +151,9 @@ def test_a_poisson_job_with_weights(tmp_path: Path) -> None:
     test, guess = result.metrics["test"], result.metrics["baseline_test"]
     assert test["poisson"] < 0.95 * guess["poisson"]
     grid = np.c_[np.linspace(-2, 2, 50), np.zeros(50)].astype(np.float32)
-    along = lgb.Booster(model_str=bundle.model).predict(grid)
+    along = lgb.Booster(model_str=bundle.model.text).predict(grid)
     assert (np.diff(along) >= 0).all() and along[-1] > along[0]
-    rates = [float(rate) for rate in re.findall(r"\nshrinkage=(\S+)", bundle.model)]
+    rates = [float(rate) for rate in re.findall(r"\nshrinkage=(\S+)", bundle.model.text)]
     # The first tree holds the mean and says 1.
     assert rates[1] > 0.09 and rates[-1] == 0.02 and sorted(rates, reverse=True) == rates
     np.testing.assert_allclose(out["prediction"].to_numpy(), raw(bundle, out), rtol=1e-6)
@@ -167,9 +167,9 @@ def test_training_goes_on_from_a_model_on_new_rows(tmp_path: Path) -> None:
     more = write(tmp_path, f'{train}init = "m@latest"\n', data="b", features="")
     second, longer, _ = run(more)
     assert second.model is not None and second.model.name == "v2"
-    trees = [one.model.count("\nTree=") for one in (bundle, longer)]
+    trees = [one.model.text.count("\nTree=") for one in (bundle, longer)]
     assert trees == [36, 72]
-    assert longer.model.partition("\nTree=36\n")[0].count("\nTree=") == 36
+    assert longer.model.text.partition("\nTree=36\n")[0].count("\nTree=") == 36
     assert longer.provenance["base"] == {"model": str(first.model), "digest": bundle.digest}
     assert second.metrics["test"]["log_loss"] < first.metrics["test"]["log_loss"]
     assert longer.pipeline.digest == bundle.pipeline.digest

@@ -15,8 +15,10 @@ from engine.bundle import Bundle
 from engine.contract import Rule
 from engine.errors import ModelError, SpecError
 from engine.features.fitted import FittedPipeline
+from engine.models import Trees
 from engine.registry import save
 from jobs.fingerprint import checkpoint_digest, training_digest
+from jobs.spec.evaluate import EvaluateSpec
 from jobs.spec.job import JobSpec
 from jobs.work.training import Training, open_training
 
@@ -136,7 +138,7 @@ def trained(folder: Path, name: str = "m", **fields: Any) -> Path:
     params = {"objective": "regression", "verbosity": -1, **fields.pop("params", {})}
     booster = lgb.train(params, lgb.Dataset(x, y), 2)
     bundle = Bundle(
-        booster.model_to_string(),
+        Trees(booster.model_to_string()),
         FittedPipeline({}, (), ("b", "a"), ("b", "a")),
         {"a": "float64", "b": "float64"},
         {"a": Rule(max=50)},
@@ -223,3 +225,27 @@ def test_a_new_version_of_ones_own_is_no_reason_to_go_on_from_it(folder: Path) -
     two = digests(folder, init=f"{folder}/m@latest")
     assert one[0] == two[0] and one[1] != two[1]
     assert digests(folder, init=f"{folder}/m@1")[0] != one[0]
+
+
+def test_what_a_model_is_sliced_by_is_read_and_no_feature(folder: Path) -> None:
+    made = job(folder, {"columns": ["a"], "derive": {"twice": "w * 2"}})
+    training = open_training(made.model_copy(update={"evaluate": EvaluateSpec(by=("twice", "q"))}))
+    assert training.resolved.features == ("a", "twice")
+    assert training.data.beside == ("w", "q")
+    assert set(training.read_columns) == {"a", "y", "w", "q"}
+
+
+@pytest.mark.parametrize(
+    ("by", "what"),
+    [("qq", "no column 'qq'"), ("sum(a)", "other rows"), ("a +", "not a SQL expression")],
+)
+def test_what_a_model_cannot_be_sliced_by(folder: Path, by: str, what: str) -> None:
+    made = job(folder).model_copy(update={"evaluate": EvaluateSpec(by=("b", by))})
+    with pytest.raises(SpecError, match=what) as caught:
+        open_training(made)
+    assert "evaluate.by[1]" in str(caught.value)
+
+
+def test_shares_of_classes_that_are_none_are_refused(folder: Path) -> None:
+    with pytest.raises(SpecError, match="none of the classes"):
+        opened(folder, task="binary", target="late", balance={"maybe": 0.5})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 from jobs.runs.folder import Run
 from jobs.runs.state import State
 from jobs.runs.store import Store
+from tests.jobs.chromium import chromium, needs_chromium
 from tests.jobs.ui.made_runs import (
     FAILED,
     RUNNING,
@@ -33,27 +32,9 @@ from tests.jobs.ui.serving import serving
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 LONG = "<img src=x onerror=alert(1)>-" + "a-name-that-does-not-end-" * 6
 
-# `make test-ui` must not pass because there is no browser.
-pytestmark = [
-    pytest.mark.skipif(
-        not Path(CHROMIUM).exists() and os.environ.get("MILLRACE_MUST_HAVE") != "chromium",
-        reason=f"no Chromium at {CHROMIUM}; `make test-ui` needs it",
-    ),
-    pytest.mark.slow,
-]
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 TRAINING: list[Told] = [
     started("prepare"),
@@ -90,12 +71,8 @@ def address(store: Store, moving: Run) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as found:
         yield found
-        found.close()
 
 
 @contextmanager

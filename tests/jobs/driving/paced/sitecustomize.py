@@ -63,7 +63,7 @@ def outages(module: ModuleType) -> None:
 
 
 CHANGES: dict[str, Callable[[ModuleType], None]] = {
-    "engine.dataset": dataset,
+    "engine.data.dataset": dataset,
     "engine.outages": outages,
     "engine.commit.staging": staging,
     "jobs.sections.boosting": conduct,

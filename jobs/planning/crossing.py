@@ -1,0 +1,72 @@
+"""What a cross-validation reads and holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from engine import memory
+from engine.folds import Folds
+from engine.memory import Shape
+from engine.plan import StepPlan
+from engine.split import Split
+from engine.training.crossing import AT_ONCE
+from jobs.work.scorer import Scorer
+from jobs.work.training import Training
+
+Fitting = Callable[[Training, Shape], StepPlan]
+"""Projects the fit of an estimator, given the shape of a pass."""
+
+
+def under_fold(training: Training, folds: Folds) -> Training:
+    """Return what is worked on, with a split that has the shares of the fullest fold."""
+    split = training.data.split
+    held_out = sum(share for share in (split.valid, split.test) if isinstance(share, float))
+    valid = (1 - held_out) / (folds.count + (folds.by == "time"))
+    shares = Split("random", valid=valid, test=held_out)
+    return replace(training, data=replace(training.data, split=shares))
+
+
+def crossing(training: Training, fitting: Fitting, prepare: StepPlan, shape: Shape) -> StepPlan:
+    """Project the step that fits and measures every fold.
+
+    Its parts come one after the other: the one that needs most memory decides.
+
+    Args:
+        training: What ``[train]`` works on; it has folds.
+        fitting: Projects one fit.
+        prepare: The passes that fit the features.
+        shape: A pass.
+    """
+    folds = training.folds
+    assert folds is not None
+    fit, count = fitting(under_fold(training, folds), shape), folds.count * folds.repeats
+    size = Scorer.awaited("", training).size
+    ways = (prepare.terms, fit.terms, memory.crossing(shape, min(count, AT_ONCE), size))
+    return replace(
+        fit,
+        name="cross-validate",
+        passes=(
+            *_cuts(folds),
+            *_masks(training, prepare, count),
+            *(f"for each of {count} folds: {one}" for one in fit.passes),
+            f"held-out rows, scored by the models of up to {AT_ONCE} folds at once",
+        ),
+        terms=max(ways, key=lambda terms: sum(term.bytes for term in terms)),
+        bytes_read=prepare.bytes_read * _times(training, count) + fit.bytes_read * (count + 1),
+    )
+
+
+def _cuts(folds: Folds) -> tuple[str, ...]:
+    return () if folds.resolved else ("what deals the rows to folds alone, for their cuts",)
+
+
+def _masks(training: Training, prepare: StepPlan, count: int) -> tuple[str, ...]:
+    if training.supervised:
+        each = (f"for each of {count} folds: {one}" for one in prepare.passes)
+        return (*each, "(features learn from the label: not from that of held-out rows)")
+    return ("label alone, to count the rows of all folds",)
+
+
+def _times(training: Training, count: int) -> int:
+    return count if training.supervised else 1
