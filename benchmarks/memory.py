@@ -24,14 +24,14 @@ def case(location: str, columns: list[str], target: int) -> tuple[int, int, int]
     """Return (peak above start, planned for reading, start), bytes, in this process."""
     import polars as pl
 
-    from engine.dataset import Dataset
+    from engine.data.dataset import Dataset
     from engine.features import encode
     from engine.features.fit import fit
     from engine.features.pipeline import Pipeline
     from engine.memory.passes import Shape, reading
-    from engine.preparing import matrix
     from engine.process import peak, reset_peak
-    from engine.survey import gathered
+    from engine.training.preparing import matrix
+    from engine.training.survey import gathered
 
     reset_peak()
     start = peak()
@@ -75,10 +75,10 @@ def wide(path: Path) -> None:
 def _stages(location: str) -> list[tuple[str, int]]:
     """Return the peak of each stage of a partition's way, above what was held before it."""
     from engine.boosting.bins.reference import Sample, dataset_params, load_bins, make_bins
-    from engine.dataset import Dataset
+    from engine.data.dataset import Dataset
     from engine.encoding import parquet_bytes
     from engine.features.fitted import FittedPipeline
-    from engine.preparing import matrix
+    from engine.training.preparing import matrix
 
     found: list[tuple[str, int]] = []
     dataset = _measured(found, "metadata, opened", lambda: Dataset.open(location))

@@ -27,7 +27,7 @@ TOP = 20
 
 
 def _asked(settings: Settings) -> Any:
-    from engine.dataset import Dataset
+    from engine.data.dataset import Dataset
     from engine.profile.request import Target
     from engine.profiling import request_for
 
@@ -38,8 +38,8 @@ def _asked(settings: Settings) -> Any:
 
 
 def _bad(settings: Settings) -> Any:
-    from engine.bad_rows import BadRows
     from engine.place.kept import Kept
+    from engine.rejected.bad_rows import BadRows
 
     return BadRows(Kept.of(Path(settings["folder"]) / "quarantine"))
 

@@ -33,7 +33,7 @@ from synthetic import CACHE, Shape, table
 
 sys.path.insert(0, str(millrace_job.REPOSITORY))
 
-from engine.execute import AHEAD
+from engine.tasks.execute import AHEAD
 
 KINDS = {"worker": 3, "driver": 1, "everything": 1}  # and how often each
 EARLY = 0.2  # share of the faults at any moment of the run, start and commit included

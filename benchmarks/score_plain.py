@@ -109,7 +109,7 @@ def _ready(there: Any) -> None:
 
 def _done(function: Callable[[Any, Any], Any], work: Any, partition: Any) -> Any:
     from engine import process
-    from engine.execute import Done
+    from engine.tasks.execute import Done
 
     return Done(partition, function(work, partition), process.name(), process.peak())
 

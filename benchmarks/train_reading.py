@@ -49,9 +49,9 @@ def _share(settings: Settings, number: int, ready: Barrier) -> None:
 def _read_and_bin(settings: Settings, number: int, ready: Barrier) -> None:
     from engine.boosting.bins.coder import coder_for
     from engine.boosting.bins.reference import Sample, dataset_params, load_bins, make_bins
-    from engine.dataset import Dataset
+    from engine.data.dataset import Dataset
     from engine.features.fitted import FittedPipeline
-    from engine.preparing import matrix
+    from engine.training.preparing import matrix
 
     names = tuple(settings["features"])
     dataset = Dataset.open(f"{settings['table']}/*.parquet")
