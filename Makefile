@@ -12,7 +12,8 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 FROM_LOCK := $(INSTALL) --require-hashes --no-build -r
 COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock" --no-config
+	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock" --no-config \
+	-c requirements/bounds.in
 # Whole files, because their tests share clusters; in the order of tests/conftest.py.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 ARGS ?=
@@ -25,7 +26,7 @@ FIND_PYTHON = for python in $(or $(PYTHON),python3.11 python3 python3.12 python3
 	echo "millrace needs Python 3.11 or newer with its venv module (Debian: python3-venv)" >&2; \
 	exit 1; fi
 
-.PHONY: help demo cover test test-long test-ssh test-ui test-slurm check lint format bench bench-train bench-train-memory bench-train-larger bench-train-stopping bench-train-published bench-train-faults bench-train-same bench-score bench-score-faults bench-commands bench-profile bench-contract bench-features lock clean
+.PHONY: help demo cover examples test test-long test-ssh test-ui test-slurm check lint format bench bench-train bench-train-memory bench-train-larger bench-train-stopping bench-train-published bench-train-faults bench-train-same bench-score bench-score-faults bench-commands bench-profile bench-contract bench-features bench-tune lock clean bench-estimators
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -38,6 +39,9 @@ test: $(VENV)/.dev ## Run the tests, two at a time; ARGS='-k NAME' chooses
 	$(BIN)/python -m pytest $(TWO) -m "not long and not alone" $(ARGS)
 	$(BIN)/python -m pytest -m "alone and not long" $(ARGS)
 
+examples: $(VENV)/.dev ## Run the job files of examples/public, compare with the published baselines; needs MILLRACE_DATA
+	$(BIN)/python examples/public/run.py $(ARGS)
+
 cover: $(VENV)/.dev ## Run all tests with branch coverage, in worker processes too
 	$(BIN)/python -m pytest $(TWO) --cov --cov-report= -m "not alone" $(ARGS)
 	$(BIN)/python -m pytest --cov --cov-append --cov-report=term -m "alone" $(ARGS)
@@ -45,8 +49,9 @@ cover: $(VENV)/.dev ## Run all tests with branch coverage, in worker processes t
 test-long: $(VENV)/.dev ## Run the tests that take long: giant row groups, cut networks, more faults
 	$(BIN)/python -m pytest -m long $(ARGS)
 
-test-ui: $(VENV)/.dev ## Run the tests of `millrace ui`; needs Debian's chromium
-	MILLRACE_MUST_HAVE=chromium $(BIN)/python -m pytest tests/jobs/ui $(ARGS)
+test-ui: $(VENV)/.dev ## Run the tests of `millrace ui` and of the report in a browser; needs Debian's chromium
+	MILLRACE_MUST_HAVE=chromium $(BIN)/python -m pytest tests/jobs/ui \
+		tests/jobs/report/test_report_browser.py $(ARGS)
 
 test-ssh: $(VENV)/.dev ## Run the tests with real SSH servers in network namespaces (root, sshd, ip)
 	MILLRACE_MUST_HAVE=ssh $(BIN)/python -m pytest tests/cluster/ssh $(ARGS)
@@ -88,6 +93,12 @@ bench-train-faults: $(VENV)/.dev ## Random faults while training; ARGS='--faults
 
 bench-train-same: $(VENV)/.dev ## The same model on 1, 2 and 4 workers; ARGS=...
 	$(BIN)/python benchmarks/reproducible.py $(ARGS)
+
+bench-tune: $(VENV)/.dev ## Tuning against Optuna in memory, dask-ml and Ray Tune; ARGS=...
+	$(BIN)/python benchmarks/tune.py $(ARGS)
+
+bench-estimators: $(VENV)/.dev ## Every estimator against the same one in memory; ARGS=--write
+	$(BIN)/python benchmarks/estimators.py $(ARGS)
 
 bench-score: $(VENV)/.dev ## Scoring against Dask DataFrame and Booster.predict; ARGS=...
 	$(BIN)/python benchmarks/score.py $(ARGS)
