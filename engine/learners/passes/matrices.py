@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,10 @@ partitions, so that sums of dask-ml are the same bits however the data were cut.
 
 CELL = 4
 """Bytes a cell on disk: the float32 that the pipeline makes."""
+
+_ENDED: Final[set[str]] = set()
+"""Names of the trainings that this worker was told have ended. Dask does not stop a task that
+runs: one that goes on after its training was cancelled must not leave its files behind."""
 
 
 def block_rows(features: int) -> int:
@@ -164,6 +168,8 @@ class Matrices:
         with scratch.in_use(root, self.name, keep=False):
             for what, array in (("x", rows.x), ("y", rows.y)):
                 self._put(self._path(partition, what), array)
+        if self.name in _ENDED:
+            shutil.rmtree(self._folder(), ignore_errors=True)
         return rows
 
     def _put(self, path: Path, array: npt.NDArray[np.float32]) -> None:
@@ -189,5 +195,6 @@ def looked(matrices: Matrices, partition: Partition) -> Looked:
 
 
 def removed(name: str, dask_worker: Any) -> None:
-    """Remove the files of a training from a worker's disk, even while one of its tasks ends."""
+    """Remove the files of a training from a worker's disk, even while one of its tasks runs."""
+    _ENDED.add(name)
     shutil.rmtree(scratch.root(dask_worker) / name, ignore_errors=True)

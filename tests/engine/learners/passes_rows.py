@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ class FileRows:
         path: The file.
         width: Number of features.
         log: Gets a letter for every partition that is read.
+        gate: Where given, all reads but the first partition's go on when this file is there.
     """
 
     path: Path
@@ -27,6 +29,7 @@ class FileRows:
     log: Path
     categorical: tuple[int, ...] = ()
     vectors: frozenset[str] = frozenset()
+    gate: Path | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -35,6 +38,8 @@ class FileRows:
     def read(self, partition: Partition, part: str) -> Rows:
         with self.log.open("a") as log:
             log.write("x")
+        while self.gate is not None and partition.index and not self.gate.exists():
+            time.sleep(0.01)
         first = partition.slices[0].first
         found = np.load(self.path, mmap_mode="r")[first : first + partition.rows]
         return Rows(np.array(found[:, :-1]), np.array(found[:, -1]))

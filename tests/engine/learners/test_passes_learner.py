@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +70,10 @@ def left(session: Session) -> list[str]:
     """Return the folders of matrices on the workers' disks."""
     found = session.client.run(_left)
     return sorted({name for names in found.values() for name in names})
+
+
+def _lost(name: str, dask_worker: Any) -> None:
+    shutil.rmtree(scratch.root(dask_worker) / name, ignore_errors=True)
 
 
 def _left(dask_worker: Any) -> list[str]:
@@ -246,7 +252,7 @@ def test_a_worker_without_the_files_prepares_them_again(
 
     def disturbed(training: Any, centres: Any) -> Any:
         if not steps:
-            session.client.run(matrices.removed, training.matrices.name)
+            session.client.run(_lost, training.matrices.name)
         steps.append(1)
         return before(training, centres)
 
@@ -264,6 +270,24 @@ def test_a_worker_without_the_files_prepares_them_again(
 
 @pytest.mark.parametrize("after", [1, 14])
 def test_training_ends_when_it_is_cancelled(session: Session, tmp_path: Path, after: int) -> None:
+    asked = cancelled(session, file_rows(tmp_path, X, CLASS), after)
+    assert asked == after + 1
+    assert not left(idle(session))
+
+
+def test_a_task_that_runs_on_after_a_cancellation_leaves_no_files(
+    session: Session, tmp_path: Path
+) -> None:
+    gate = tmp_path / "go on"
+    source = replace(file_rows(tmp_path, X, CLASS), gate=gate)
+    cancelled(session, source, after=1)
+    assert source.reads > 1  # they wait at the gate
+    gate.touch()
+    assert not left(idle(session))
+
+
+def cancelled(session: Session, source: FileRows, after: int) -> int:
+    """Cancel a training when it has asked so many times; return how often it asked."""
     asked: list[int] = []
 
     def cancel() -> bool:
@@ -271,13 +295,21 @@ def test_training_ends_when_it_is_cancelled(session: Session, tmp_path: Path, af
         return len(asked) > after
 
     assignment = Assignment(CATALOGUE["dask_ml.LogisticRegression"], "binary", {}, 2)
-    lesson = Lesson(assignment, file_rows(tmp_path, X, CLASS), parts(ROWS, 1700), 2)
+    lesson = Lesson(assignment, source, parts(ROWS, 1700), 2)
     with pytest.raises(Cancelled, match="cancelled after"):
         learner("passes").fit(
             session.client, lesson, progress=lambda rows, peaks: None, cancel=cancel
         )
-    assert len(asked) == after + 1
-    assert not left(session)
+    return len(asked)
+
+
+def idle(session: Session) -> Session:
+    """Wait until the one thread of each worker is free."""
+    workers = session.client.scheduler_info(n_workers=-1)["workers"]
+    session.client.gather(
+        [session.client.submit(os.getpid, workers=[name], pure=False) for name in workers]
+    )
+    return session
 
 
 def test_no_block_is_held_while_a_sum_over_all_rows_is_waited_for() -> None:
