@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from engine import process
@@ -18,8 +20,11 @@ from engine import process
 WAITING = 1000
 """Lines that may wait for a worker that does not read; more of them are dropped."""
 
+STOP = "stop"
+"""What the worker says to have a child end after the round that it is in."""
+
 asked = threading.Event()
-"""Whether the worker has asked this process to end after the round that it is in."""
+"""Whether the worker has said so."""
 
 
 def take_output() -> BinaryIO:
@@ -89,12 +94,18 @@ class Voice:
             os._exit(1)
 
 
-def end_with_parent() -> None:
-    """Listen to standard input: a line sets `asked`; its end ends us, as the worker has died."""
+def listen(hear: Callable[[Any], None]) -> None:
+    """Listen to standard input, in a thread: its end ends us, as the worker has died.
+
+    Args:
+        hear: Called with each thing that the worker says, after the errand that was taken before.
+    """
 
     def wait() -> None:
-        for _ in sys.stdin.buffer:
-            asked.set()
-        os._exit(1)
+        try:
+            while True:
+                hear(pickle.load(sys.stdin.buffer))
+        except (EOFError, OSError, pickle.UnpicklingError):
+            os._exit(1)
 
     threading.Thread(target=wait, name="parent", daemon=True).start()

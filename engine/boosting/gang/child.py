@@ -1,7 +1,7 @@
 """The Dask worker's side of a child, such as a rank: starts it, listens, watches, ends it.
 
 Whatever happens to the child, the Dask worker lives on, and whatever happens here, the child does
-not: it is killed and reaped before `watch` returns or raises.
+not: it is killed and reaped before `watch` returns or raises, and when a `Child` is closed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ import psutil
 
 from engine.boosting.council.silence import Silence
 from engine.boosting.learning import Conduct
+from engine.boosting.voice import STOP
 from engine.environment import child_environment
 from engine.process import give_back
 
@@ -95,59 +96,77 @@ def watch(
     sockets: Sequence[int],
     hear: Callable[[Event], None],
     wish: Callable[[], Wish],
-    program: str = RANK,
 ) -> Ending:
-    """Run a child to its end.
+    """Run a rank to its end.
 
     Args:
         work: What it is told.
         sockets: File descriptors that it inherits: they keep its ports.
         hear: Called with each of its lines but the last, in this thread.
         wish: Looked at twice a second.
-        program: Module that it runs; it takes its errand and talks as a rank does
-            (`engine.boosting.rank.process`).
     """
-    give_back()  # the child shares this worker's memory limit
-    with _started(work, sockets, program) as process:
-        ending = Ending()
-        lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        errors: deque[bytes] = deque(maxlen=STDERR_LINES)
-        threads = [
-            threading.Thread(target=_pump, args=(process.stdout, lines.put), daemon=True),
-            threading.Thread(target=_pump, args=(process.stderr, errors.append), daemon=True),
-        ]
-        for thread in threads:
+    with closing(Child(RANK, work.threads, sockets)) as child:
+        return child.run(work, hear, wish)
+
+
+class Child:
+    """A child process, which can be given errands until one of them goes wrong.
+
+    Args:
+        program: Module that it runs; it takes its errands and talks as a rank does
+            (`engine.boosting.rank.process`).
+        threads: That it computes with.
+        sockets: File descriptors that it inherits.
+    """
+
+    def __init__(self, program: str, threads: int, sockets: Sequence[int] = ()) -> None:
+        """Start it."""
+        give_back()  # the child shares this worker's memory limit
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", program, *map(str, sockets)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=tuple(sockets),
+                env=child_environment(threads),
+            )
+        finally:
+            for number in sockets:  # the child has its own; ours would keep the ports taken
+                os.close(number)
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._errors: deque[bytes | None] = deque(maxlen=STDERR_LINES)
+        said = (
+            (self._process.stdout, self._lines.put),
+            (self._process.stderr, self._errors.append),
+        )
+        self._threads = [threading.Thread(target=_pump, args=one, daemon=True) for one in said]
+        for thread in self._threads:
             thread.start()
-        _tell(process, pickle.dumps(work))
-        _listen(process, work, lines, ending, hear, wish)
-        ending.status = process.wait()
-        threads[1].join(1.0)
-        ending.stderr = [line.decode(errors="replace").rstrip() for line in errors if line]
+
+    def run(self, work: Errand, hear: Callable[[Event], None], wish: Callable[[], Wish]) -> Ending:
+        """Give it an errand and listen until it has said its last word of that, or is dead.
+
+        Args:
+            work: What it is told.
+            hear: Called with each of its lines but the last, in this thread.
+            wish: Looked at twice a second.
+        """
+        ending = Ending()
+        _tell(self._process, work)
+        _listen(self._process, work, self._lines, ending, hear, wish)
+        if ending.last is None:
+            ending.status = self._process.wait()
+            self._threads[1].join(1.0)
+        lines = [line for line in list(self._errors) if line]
+        ending.stderr = [line.decode(errors="replace").rstrip() for line in lines]
         return ending
 
-
-@contextmanager
-def _started(
-    work: Errand, sockets: Sequence[int], program: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", program, *map(str, sockets)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=tuple(sockets),
-            env=child_environment(work.threads),
-        )
-    finally:
-        for number in sockets:  # the child has its own now; ours would keep the ports taken
-            os.close(number)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
+    def close(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             _close(pipe)
 
 
@@ -158,10 +177,10 @@ def _close(pipe: Any) -> None:
         return
 
 
-def _tell(process: subprocess.Popen[bytes], said: bytes) -> None:
+def _tell(process: subprocess.Popen[bytes], said: object) -> None:
     assert process.stdin is not None
     try:
-        process.stdin.write(said)
+        pickle.dump(said, process.stdin)
         process.stdin.flush()
     except OSError:  # it died before it read this: its exit status tells
         return
@@ -184,7 +203,7 @@ def _listen(
     hear: Callable[[Event], None],
     wish: Callable[[], Wish],
 ) -> None:
-    """Take the child's lines until they end, or until there is a reason to kill it."""
+    """Take the child's lines to its last word, to their end, or to a reason to kill it."""
     silence, measured, asked = Silence(), 0.0, False
     patience = work.conduct.timeouts.answer  # to its first sign of life: imports take seconds
     while True:
@@ -195,6 +214,8 @@ def _listen(
             silence.broken()
             patience = work.conduct.timeouts.frozen
             _take(json.loads(line), ending, hear)
+            if ending.last is not None:
+                return
         except queue.Empty:
             pass
         if time.monotonic() - measured <= MEMORY_TICK:
@@ -202,7 +223,7 @@ def _listen(
         measured, wanted = time.monotonic(), wish()
         if wanted is Wish.STOP and not asked:
             asked = True
-            _tell(process, b"stop\n")
+            _tell(process, STOP)
         frozen = f"no sign of life for {patience:.0f} s" if silence.seconds() > patience else None
         _judge(process, work.conduct.memory, frozen, wanted, ending)
         if ending.killed:

@@ -33,7 +33,7 @@ from engine.boosting.rank.refit import Refit
 from engine.boosting.rank.rounds import Rounds
 from engine.boosting.rank.stock import Part
 from engine.boosting.source import RowSource
-from engine.boosting.voice import Voice, end_with_parent
+from engine.boosting.voice import Voice, asked, listen
 from engine.boosting.work import Boosted, Work
 from engine.errors import MillraceError, TrainingFailed
 
@@ -146,7 +146,7 @@ def main() -> None:
     """Run the rank that standard input describes; exit status 0 when a last line was written."""
     voice = Voice()
     work: Work = pickle.load(sys.stdin.buffer)
-    end_with_parent()
+    listen(lambda _: asked.set())  # all that is said to a rank is that it is to stop
     voice.beat(work.conduct.timeouts.beat)
     try:
         boosted = Rank(work, voice, (int(sys.argv[1]), int(sys.argv[2]))).run()

@@ -14,17 +14,38 @@ import psutil
 from distributed import get_worker
 
 from engine.boosting.gang import scratch
-from engine.boosting.gang.child import Ending, Event, Wish, watch
+from engine.boosting.gang.child import Ending, Event, Wish
 from engine.errors import MillraceError
+from engine.tuning.boosted import parked
 from engine.tuning.boosted.work import Outcome, TrialWork
-
-PROGRAM = "engine.tuning.boosted.process"
 
 TOLD_SECONDS = 0.2
 """Seconds between two messages about a trial; what happens in between goes together."""
 
-_wanted: dict[tuple[str, int], Wish] = {}
-"""Trials whose child is running in this worker, and what is wanted of it."""
+PATIENCE_SECONDS = 60.0
+"""How long a trial that is to stop may be in its round, or load rows, before its child is ended
+and the rows that it holds with it."""
+
+
+@dataclass
+class _Wanted:
+    """What is wanted of a child, and since when."""
+
+    wish: Wish = Wish.GO_ON
+    since: float = 0.0
+
+    def stop(self) -> None:
+        if self.wish is Wish.GO_ON:
+            self.wish, self.since = Wish.STOP, time.monotonic()
+
+    @property
+    def now(self) -> Wish:
+        late = self.wish is Wish.STOP and time.monotonic() - self.since > PATIENCE_SECONDS
+        return Wish.END if late else self.wish
+
+
+_wanted: dict[tuple[str, int], _Wanted] = {}
+"""Trials whose child is running in this worker."""
 
 
 def run_trial(work: TrialWork, topic: str) -> Outcome:
@@ -39,18 +60,32 @@ def run_trial(work: TrialWork, topic: str) -> Outcome:
         return Outcome(lost=f"its Dask worker {work.worker} is gone", here=False)
     root, keep = scratch.root(worker), work.conduct.keep_bins
     teller = _Teller(lambda said: worker.log_event(topic, {**said, "attempt": work.attempt}))
-    _wanted[work.seat] = Wish.GO_ON
+    _wanted[work.seat] = _Wanted()
     try:
         with scratch.in_use(root, work.bench.fingerprint, keep) as folder:
             held = _Held()
             wish = _wish(worker, work, lambda: _look(teller, held, work.conduct.timeouts.beat))
-            ending = watch(replace(work, scratch=folder), (), teller.hear, wish, PROGRAM)
+            ending = _ran(replace(work, scratch=folder), teller, wish)
             scratch.used(folder)
             teller.tell_all()
     finally:
         _wanted.pop(work.seat, None)
     peak = max(ending.peak, held.most)
     return replace(_outcome(ending), seconds=time.monotonic() - began, peak=peak)
+
+
+def _ran(work: TrialWork, teller: _Teller, wish: Callable[[], Wish]) -> Ending:
+    """Run a trial in a child, which waits for the next one if it ends as it should."""
+    child, good = parked.taken(work), False
+    try:
+        ending = child.run(work, teller.hear, wish)
+        good = (ending.last or {"kind": None})["kind"] in ("done", "left")
+    finally:
+        if good:
+            parked.park(work.bench.study, child)
+        else:
+            child.close()
+    return ending
 
 
 def _look(teller: _Teller, held: _Held, beat: float) -> None:
@@ -68,7 +103,7 @@ def _wish(worker: Any, work: TrialWork, look: Callable[[], None]) -> Callable[[]
         look()
         task = worker.state.tasks.get(key)
         gone = task is None or task.state == "cancelled"
-        return Wish.END if gone else _wanted[work.seat]
+        return Wish.END if gone else _wanted[work.seat].now
 
     return wish
 
@@ -119,6 +154,8 @@ def _outcome(ending: Ending) -> Outcome:
     match ending.last or {"kind": None}:
         case {"kind": "done", "best_round": best_round, "folds": folds}:
             return Outcome(best_round, tuple(folds))
+        case {"kind": "left"}:
+            return Outcome()
         case {"kind": "failed", "error": packed}:
             error: MillraceError = pickle.loads(base64.b64decode(packed))
             return Outcome(failed=str(error))
@@ -128,9 +165,9 @@ def _outcome(ending: Ending) -> Outcome:
 
 
 def end_trial(study: str, attempt: int) -> None:
-    """End the child of a trial here, if it runs. Runs in the worker's event loop."""
+    """End a trial here after its round, if it runs. Runs in the worker's event loop."""
     if (study, attempt) in _wanted:
-        _wanted[study, attempt] = Wish.END
+        _wanted[study, attempt].stop()
 
 
 async def leave(study: str) -> None:
@@ -140,5 +177,6 @@ async def leave(study: str) -> None:
     """
     while running := [seat for seat in _wanted if seat[0] == study]:
         for seat in running:
-            _wanted[seat] = Wish.END
+            _wanted[seat].wish = Wish.END
         await asyncio.sleep(0.05)
+    parked.close(study)

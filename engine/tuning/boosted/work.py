@@ -9,6 +9,9 @@ from engine.boosting.learning import Conduct
 from engine.boosting.source import Portion
 from engine.boosting.work import Goal
 
+WAIT_SECONDS = 10.0
+"""How long a child waits for its next trial: it holds memory, and perhaps nobody knows of it."""
+
 
 @dataclass(frozen=True)
 class Bench:

@@ -76,8 +76,9 @@ def work(one: Study, folder: Path, params: dict[str, Any], rounds: int = ROUNDS)
 
 
 def run(one: Study, folder: Path, params: dict[str, Any], rounds: int = ROUNDS) -> Any:
-    said = Said()
-    return process.run(work(one, folder, params, rounds), said), said  # type: ignore[arg-type]
+    said: Any = Said()
+    asked = work(one, folder, params, rounds)
+    return process.run(asked, process.loaded(asked, said), said), said
 
 
 def binned(one: Study, folder: Path, source: RowSource) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from distributed import Client, Lock
 from trial_processes import trial_processes
@@ -23,6 +25,7 @@ from engine.memory import Boosting, Shape
 from engine.plan import Partition
 from engine.tuning.boosted.study import study
 from engine.tuning.boosted.trials import BoostedTrials
+from engine.tuning.boosted.work import WAIT_SECONDS
 from engine.tuning.trial import Ended, Heard, Trial
 
 MEMORY = 2**30
@@ -96,6 +99,47 @@ def test_side_by_side_is_as_alone(client: Client) -> None:
         again = ended(trials, 1, alone.append)[1]
     assert alone == [one for one in rounds if one.trial == 1]
     assert (again.value, again.folds) == (both[1].value, both[1].folds)
+
+
+def test_trials_follow_each_other_in_one_process(client: Client) -> None:
+    """Also after one that was stopped; and the rows that it holds are as if just loaded."""
+    processes: set[int] = set()
+    asked = [{"eta": 0.1}, {"num_leaves": 31, "min_data_in_leaf": 3}, {"eta": 0.1}]
+
+    def hear(one: Heard) -> None:
+        processes.update(process.pid for process in trial_processes())
+        if one.trial == 2 and one.round == 3:
+            trials.stop(2)
+
+    found: dict[int, Ended] = {}
+    with opened(client, Dealt(), rounds=4_000) as trials:
+        for number, params in enumerate([*asked[:2], {}, asked[2]]):
+            trials.start(Trial(number, params, 4_000 if number == 2 else ROUNDS))
+            found |= ended(trials, 1, hear)
+    assert len(processes) == 1
+    assert [found[number].state for number in range(4)] == ["done", "done", "pruned", "done"]
+    assert (found[3].value, found[3].folds) == (found[0].value, found[0].folds)
+    with opened(client, Dealt()) as trials:
+        trials.start(Trial(1, asked[1], ROUNDS))
+        alone = ended(trials, 1)[1]
+    assert (alone.value, alone.folds) == (found[1].value, found[1].folds)
+    nothing_of(client, trials)
+
+
+@pytest.mark.long
+def test_a_process_that_nobody_asks_ends_itself(client: Client) -> None:
+    """As when the client was killed, which could not say that the study is over."""
+    with opened(client, Dealt()) as trials:
+        trials.start(Trial(0, {}, ROUNDS))
+        ended(trials, 1)
+        (waiting,) = trial_processes()
+        deadline = time.monotonic() + 60 + WAIT_SECONDS
+        while waiting.status() != psutil.STATUS_ZOMBIE:  # its worker has not looked yet
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        trials.start(Trial(1, {}, ROUNDS))
+        assert ended(trials, 1)[1].state == "done"
+    nothing_of(client, trials)
 
 
 def test_a_killed_process_begins_anew_and_no_round_is_told_twice(client: Client) -> None:
