@@ -24,6 +24,7 @@ HOUSE_STEPS = [
     {"encode": ["ocean_proximity"], "with": "onehot"},
 ]
 
+SEEDS = 20
 RETAIL_INERTIA = 3574.858
 """../shared/data/README.md: k-means with 5 clusters, the best of 10."""
 
@@ -51,6 +52,16 @@ def _linear(name: str, given: Callable[[Rows], dict[str, Any]]) -> Callable[[Row
     import sklearn.linear_model
 
     return lambda rows: getattr(sklearn.linear_model, name)(**given(rows))
+
+
+def _one_epoch(train: Rows, test: Rows) -> float:
+    """Return the mean AUC over seeds: one epoch of steps as large as the first is luck."""
+    found = []
+    for seed in range(SEEDS):
+        given = {"loss": "log_loss", "max_iter": 1, "tol": None, "random_state": seed}
+        found.append(_auc(_linear("SGDClassifier", lambda _, given=given: given))(train, test))
+    print(f"one epoch in memory: {min(found):.4f} to {max(found):.4f} in {SEEDS} seeds", flush=True)
+    return sum(found) / SEEDS
 
 
 def _accuracy(train: Rows, test: Rows) -> float:
@@ -165,9 +176,9 @@ CASES = [
         "adult",
         adult,
         "auc",
-        _auc(_linear("SGDClassifier", lambda _: {"loss": "log_loss", "max_iter": 1, "tol": None})),
+        _one_epoch,
         0.05,
-        "one unseeded epoch; in memory 0.854 and 0.878 in two runs",
+        "one epoch; in memory the mean of twenty seeds",
         {**_ADULT, "params": {"estimator": "SGDClassifier"}},
         {"steps": ADULT_STEPS},
     ),
