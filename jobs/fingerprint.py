@@ -40,6 +40,8 @@ def training_digest(job: JobSpec, training: Training) -> str:
     for name in ("model", "max_memory", "keep_bins", "restarts"):
         spec.pop(name)
     spec["init"] = _base(training)
+    for name, one in training.borrowed.items():
+        spec["members"][name]["model"] = one.bundle.digest
     features = job.features.to_dict() if job.features else None
     after = [one.to_dict() if one else None for one in (job.evaluate, job.explain, job.tune)]
     data = job.data[training.spec.data].to_dict()

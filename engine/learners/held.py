@@ -8,6 +8,7 @@ from engine.learners.estimator import Way
 from engine.learners.lesson import Assignment
 from engine.learners.sampled import memory as sampled
 from engine.learners.streamed import memory as streamed
+from engine.models.learned import Learned
 from engine.plan import MIB, Term
 
 LIBRARY: Final = 60 * MIB
@@ -15,8 +16,17 @@ LIBRARY: Final = 60 * MIB
 workers that had trained, measured and scored held up to 427 MiB (VmHWM), of which those two and
 `engine.memory.passes.WORKER` are 400."""
 
+_FILE: Final = ".skops"
+"""End of the names of files that hold an estimator of scikit-learn."""
+
 WAYS: Final[tuple[Way, ...]] = ("streamed", "sampled")
 """Ways of learning whose models are estimators of scikit-learn."""
+
+
+def library(model: Learned) -> tuple[Term, ...]:
+    """Return the term of scikit-learn, if a model or a part of it is one of its estimators."""
+    needs = any(name.endswith(_FILE) for name in model.files())
+    return (Term("scikit-learn", LIBRARY),) if needs else ()
 
 
 def scoring(assignment: Assignment, features: int, rows: int) -> tuple[Term, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.canonical import canonical
 from engine.models.learned import Learned, Scores, X
-from engine.models.stored import kept, restored
+from engine.models.stored import above, below
 
 _FILE = "ensemble.json"
 _FINAL = "final."
@@ -45,14 +45,14 @@ class Members:
         """Return the files of each member under its name."""
         found = {_FILE: canonical({"members": list(self.models)})}
         for name, model in self.models.items():
-            found |= {_member(name) + file: data for file, data in kept(model).items()}
+            found |= above(_member(name), model)
         return found
 
     @classmethod
     def of_files(cls, contents: Mapping[str, bytes]) -> Self:
         """Return the members that `files` told."""
         names = json.loads(contents[_FILE])["members"]
-        return cls({name: restored(_below(_member(name), contents)) for name in names})
+        return cls({name: below(_member(name), contents) for name in names})
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,12 @@ class Ensemble:
 
     def files(self) -> Mapping[str, bytes]:
         """Return the files of the members and of the final model, each under a name of its own."""
-        final = {_FINAL + name: data for name, data in kept(self.final).items()}
-        return {**self.members.files(), **final}
+        return {**self.members.files(), **above(_FINAL, self.final)}
 
     @classmethod
     def of_files(cls, contents: Mapping[str, bytes]) -> Self:
         """Return the model that `files` told."""
-        return cls(Members.of_files(contents), restored(_below(_FINAL, contents)))
+        return cls(Members.of_files(contents), below(_FINAL, contents))
 
 
 def columns(names: tuple[str, ...], classes: int) -> tuple[str, ...]:
@@ -102,8 +101,3 @@ def columns(names: tuple[str, ...], classes: int) -> tuple[str, ...]:
 
 def _member(name: str) -> str:
     return f"member.{name}."
-
-
-def _below(prefix: str, contents: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files whose names begin so, without that beginning."""
-    return {n.removeprefix(prefix): data for n, data in contents.items() if n.startswith(prefix)}

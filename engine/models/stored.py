@@ -20,12 +20,14 @@ KIND: Final = "model.json"
 
 _KINDS: Final[Mapping[str, str]] = {
     "additive": "engine.models.additive:Additive",
+    "calibrated": "engine.models.calibrated:Calibrated",
     "centres": "engine.models.centres:Centres",
     "ensemble": "engine.models.ensemble:Ensemble",
     "gaussian_bayes": "engine.models.naive_bayes:GaussianBayes",
     "lightgbm": "engine.models.trees:Trees",
     "linear": "engine.models.linear:Linear",
     "members": "engine.models.ensemble:Members",
+    "narrow": "engine.models.narrow:Narrow",
     "neighbours": "engine.models.neighbours:Neighbours",
     "pooled": "engine.models.pooled:Pooled",
     "projection": "engine.models.projection:Projection",
@@ -54,3 +56,14 @@ def restored(contents: Mapping[str, bytes]) -> Learned:
     module, _, name = _KINDS[kind].partition(":")
     model: Learned = getattr(import_module(module), name).of_files(contents)
     return model
+
+
+def above(prefix: str, model: Learned) -> dict[str, bytes]:
+    """Return the files of a model that another one holds, each under a name that begins so."""
+    return {prefix + name: data for name, data in kept(model).items()}
+
+
+def below(prefix: str, contents: Mapping[str, bytes]) -> Learned:
+    """Return the model that `above` told as files beside others."""
+    own = {n.removeprefix(prefix): data for n, data in contents.items() if n.startswith(prefix)}
+    return restored(own)

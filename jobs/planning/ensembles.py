@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from engine import memory
 from engine.memory import Shape
-from engine.plan import StepPlan
+from engine.plan import StepPlan, Term
 from jobs.planning.crossing import Fitting, under_fold
 from jobs.work.scorer import CLASSES, Scorer
 from jobs.work.training import Training
@@ -20,13 +20,14 @@ def together(training: Training, fitting: Fitting, shape: Shape) -> StepPlan:
         fitting: Projects the fit of one estimator.
         shape: A pass.
     """
-    members = {name: fitting(one, shape) for name, one in training.members.items()}
+    own = replace(shape, features=training.own_width)
+    members = {name: fitting(one, own) for name, one in training.members.items()}
     folds = training.stacking
     passes = [f"{name}: {text}" for name, one in members.items() for text in one.passes]
-    fits = list(members.values())
+    fits = list(members.values()) or [StepPlan("train", (), 0, 0, 0, memory.survey(shape, 0))]
     count = 1
     if folds is not None:
-        under = (fitting(under_fold(one, folds), shape) for one in training.members.values())
+        under = (fitting(under_fold(one, folds), own) for one in training.members.values())
         fits += under
         passes = [
             *(f"without each of {folds.count} folds, {text}" for text in passes),
@@ -41,16 +42,24 @@ def together(training: Training, fitting: Fitting, shape: Shape) -> StepPlan:
         read += sum(one.bytes_read for one in last)
         passes += [f"final: {text}" for one in last[1:] for text in one.passes]
     most = max(fits, key=lambda one: one.peak)
-    return replace(most, name="train", passes=tuple(passes), bytes_read=read)
+    notes = (*most.notes, *training.doubts)
+    return replace(most, name="train", passes=tuple(passes), bytes_read=read, notes=notes)
+
+
+def members_at_work(training: Training) -> tuple[Term, ...]:
+    """Return what members that were trained before hold of a worker which asks them."""
+    sizes = [one.size for one in training.borrowed.values()]
+    return memory.asking(len(sizes), max(sizes))[1:] if sizes else ()
 
 
 def _final(training: Training, fitting: Fitting, shape: Shape, count: int) -> list[StepPlan]:
     """Project the pass that asks the members, and the fit on what they say."""
     spec = training.spec
     sizes = [Scorer.awaited("", one).size for one in training.members.values()]
-    models, size = count * len(sizes), max(sizes)
+    finished = [one.size for one in training.borrowed.values()]
+    models, size = count * (len(sizes) + len(finished)), max([*sizes, *finished])
     outputs = len(spec.classes or range(CLASSES)) if spec.task == "multiclass" else 1
-    columns = len(sizes) * outputs
+    columns = len(spec.members) * outputs
     asking = memory.crossing(shape, models, size)
     rows, parts = training.dataset.rows, shape.partitions
     stored = sum(part.stored for part in parts)

@@ -11,17 +11,17 @@ from cluster.resources import Resources
 from engine import memory
 from engine.boosting.learning import turn_rounds
 from engine.boosting.params.given import checked
-from engine.learners import held, learner
+from engine.learners import learner
 from engine.memory import Boosting, Shape
 from engine.plan import Partition, StepPlan
 from jobs.planning.crossing import crossing
-from jobs.planning.ensembles import together
+from jobs.planning.ensembles import members_at_work, together
 from jobs.planning.measuring import calibration, evaluation
 from jobs.planning.reading import fitting_step, shape_of
 from jobs.planning.tuning import Room
 from jobs.spec.job import JobSpec
 from jobs.work.lesson import assignment
-from jobs.work.scorer import CLASSES
+from jobs.work.scorer import CLASSES, beside
 from jobs.work.training import Training
 from jobs.work.tuning import open_tuning
 
@@ -52,9 +52,7 @@ def train(
     rows, stored = dataset.rows, sum(part.stored for part in parts)
     fitting = partial(_fitted, parts=parts, resources=resources, subsets=subsets)
     spec = training.spec
-    beside = (
-        () if spec.boosts or spec.combines else held.scoring(assignment(spec), shape.features, rows)
-    )
+    at_work = (*beside(training), *members_at_work(training))
     steps = [fitting_step("prepare", training.data, resolved, dataset, shape)]
     if trying is not None:
         steps.append(trying.step(parts))
@@ -62,13 +60,13 @@ def train(
         steps.append(crossing(training, fitting, steps[0], shape))
     steps.append(fitting(training, shape))
     if spec.calibrate or spec.threshold:
-        terms = (*memory.evaluation(shape, calibration(training)), *beside)
+        terms = (*memory.evaluation(shape, calibration(training)), *at_work)
         steps.append(
             StepPlan("calibrate", ("score validation rows",), len(parts), rows, stored, terms)
         )
     if job.evaluate:
         once = ("score training, validation and test rows",)
-        terms = (*memory.evaluation(shape, evaluation(job.evaluate, training)), *beside)
+        terms = (*memory.evaluation(shape, evaluation(job.evaluate, training)), *at_work)
         steps.append(StepPlan("evaluate", once, len(parts), rows, stored, terms))
     if job.explain:
         asked = job.explain

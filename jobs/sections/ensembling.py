@@ -1,4 +1,4 @@
-"""Voting, stacking and blending: members that learn from the same rows, and what combines them."""
+"""Voting, stacking and blending: members that learn or are finished, and what combines them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import polars as pl
 from engine.features.fitted import FittedPipeline
 from engine.learners.members.pooling import LINEAR, pooled, voting
 from engine.models.ensemble import Ensemble, Members, columns
+from engine.models.narrow import Narrow
 from engine.predict.kernel import keep
 from engine.training.crossing import Held
 from engine.training.fitting import Prepared
@@ -38,7 +39,8 @@ def ensembled(
 
     held: tuple[Held, ...] = ()
     if training.stacking is not None:
-        held = held_out(context, training, prepared, training.stacking, fits, step, members)
+        found = held_out(context, training, prepared, training.stacking, fits, step, members)
+        held = tuple(replace(one, pipeline=training.joined(one.pipeline)) for one in found)
     full = members(prepared, fits)
     assert isinstance(full.model, Members)
     classes = boosting.measure(spec, prepared).classes
@@ -56,7 +58,7 @@ def ensembled(
 def _members(
     context: Context, training: Training, prepared: Prepared, fits: Fits, step: str
 ) -> Fit:
-    """Fit all members on the same rows."""
+    """Fit all members that learn on the same rows, and put those that are finished beside them."""
     found: dict[str, Fit] = {}
     for name, member in training.members.items():
         kept = fits.below(f"member-{name}")
@@ -66,8 +68,23 @@ def _members(
             fit = fitted_alone(context, member, prepared, rows, kept, step)
             kept.keep(fit, prepared.pipeline)
         found[name] = fit if done is None else done[0]
+    if training.borrowed:
+        found = _beside(training, training.joined(prepared.pipeline), found)
     model = Members({name: fit.model for name, fit in found.items()})
     return Fit(model, {name: dict(fit.told) for name, fit in found.items()})
+
+
+def _beside(training: Training, all_of: FittedPipeline, found: dict[str, Fit]) -> dict[str, Fit]:
+    """Return all members in their order, each of its own columns of the features of all."""
+    width, members = len(all_of.features), {}
+    for name in training.spec.members:
+        if name in found:
+            fit, first, count = found[name], 0, len(all_of.own)
+        else:
+            one = training.borrowed[name]
+            fit, first, count = Fit(one.learned, one.named()), all_of.place(name), one.width
+        members[name] = replace(fit, model=Narrow(fit.model, first, count, width))
+    return members
 
 
 def _final(
@@ -84,7 +101,8 @@ def _final(
     keep()  # the workers that predict have no memory for a compiler
     classes = boosting.measure(spec, prepared).classes
     names = columns(tuple(members.models), classes)
-    rows = MemberSource(boosting.source(training, prepared), names, members, held)
+    whole = replace(prepared, pipeline=training.joined(prepared.pipeline))
+    rows = MemberSource(boosting.source(training, whole), names, members, held)
     said = sampled(
         session.client,
         rows,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from engine.models import Learned
 from engine.registry import save
 from engine.registry import versions as model_versions
 from engine.training.fitting import Prepared, prepare
+from engine.training.seen import KEY
 from engine.uniqueness import assert_unique
 from jobs.fingerprint import training_digest, versions
 from jobs.sections.calibrating import calibrated
@@ -36,6 +38,7 @@ def train(context: Context, training: Training) -> tuple[Path, Bundle]:
     fits = Fits.of(context, training)
     crossed = cross_validated(context, training, prepared, fits)
     fit = trained(context, training, prepared, fits)
+    prepared = replace(prepared, pipeline=training.joined(prepared.pipeline))
     bundle = _bundle(context, training, prepared, fit.model, {**fit.told, **crossed, **tried})
     bundle = calibrated(context, training, prepared, bundle)
     bundle = evaluated(context, training, prepared, bundle)
@@ -95,13 +98,20 @@ def _bundle(
             "estimator": spec.estimator,
             "params": spec.lightgbm_params,
             "versions": versions(),
+            KEY: training.seen.told(),
             **({"base": training.base.told()} if training.base else {}),
+            **({"members": _borrowed(training)} if training.borrowed else {}),
             **({"cross_validate": training.folds_told} if training.folds else {}),
         },
         objective=spec.loss or None,
         classes=prepared.data.classes,
         query=spec.query,
     )
+
+
+def _borrowed(training: Training) -> dict[str, Any]:
+    """Return which bundles are in the ensemble, and what they have learned from."""
+    return {name: one.told() for name, one in training.borrowed.items()}
 
 
 def trained_before(context: Context, training: Training) -> tuple[Path, Bundle] | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Protocol
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from engine.learners.members.names import BLENDING, STACKING, VOTING
 from engine.learners.members.pooling import LINEAR
 from jobs.spec.folds import FoldsSpec
 from jobs.spec.problems import Problem
-from jobs.spec.section import Flag, Integer, Number, Section, Text
+from jobs.spec.section import Flag, Integer, Location, Number, Section, Text, has_version
 
 Scalar = Flag | Integer | Number | str
 
@@ -20,8 +20,13 @@ NAME = r"^[A-Za-z0-9_-]+$"
 
 
 class LearningMemberSpec(Section):
-    """A member: an estimator that learns from the same rows and features as the others."""
+    """A member: an estimator that learns as the others do, or a model that was trained before."""
 
+    model: Annotated[Location, AfterValidator(has_version)] | None = Field(
+        None,
+        description="Instead of an estimator: a model that was trained before, `models/x@latest` "
+        "or `models/x@3`, with the features it was trained with. It goes into the new bundle.",
+    )
     estimator: Text = Field("lightgbm", description="What learns: any but another ensemble.")
     params: dict[str, Scalar | tuple[Scalar, ...]] = Field(
         {}, description="Parameters of the estimator under its own names."
@@ -39,7 +44,7 @@ class LearningMemberSpec(Section):
     @property
     def learns(self) -> bool:
         """Whether it is one of the estimators of the catalogue."""
-        return True
+        return self.model is None
 
 
 class FinalSpec(Section):
@@ -95,6 +100,18 @@ class Ensembled(Protocol):
         """What combines them."""
 
     @property
+    def model(self) -> str:
+        """Where the ensemble's versions are."""
+
+    @property
+    def balance(self) -> object:
+        """Which training rows are left out."""
+
+    @property
+    def cross_validate(self) -> FoldsSpec | None:
+        """Whether the ensemble is measured by folds."""
+
+    @property
     def folds(self) -> FoldsSpec | None:
         """How rows are held out from members."""
 
@@ -123,6 +140,7 @@ def ensemble_problems(spec: Ensembled) -> Iterator[Problem]:
     elif spec.folds is not None and spec.folds.repeats > 1:
         yield Problem(("folds", "repeats"), "is 1 with stacking: each row is learned from once")
     yield from _final(spec)
+    yield from _finished(spec)
     if spec.estimator != VOTING:
         for name, member in spec.members.items():
             if member.share != 1:
@@ -130,6 +148,24 @@ def ensemble_problems(spec: Ensembled) -> Iterator[Problem]:
     if spec.estimator == BLENDING and not (spec.split and spec.split.has_valid):
         what = "is trained on the validation rows: give train.split.valid"
         yield Problem(("final",), what)
+
+
+def _finished(spec: Ensembled) -> Iterator[Problem]:
+    """Yield what is wrong with members that were trained before."""
+    finished = {n: one for n, one in spec.members.items() if one.model is not None}
+    for name, one in finished.items():
+        for key in ("estimator", "params", "early_stopping"):
+            if getattr(one, key) != LearningMemberSpec.model_fields[key].default:
+                yield Problem(("members", name, key), "does not go with `model`, which is finished")
+        if one.model == f"{spec.model}@latest":
+            what = "is what this section trains: name one of its versions, such as @1"
+            yield Problem(("members", name, "model"), what)
+    if finished and spec.cross_validate is not None:
+        what = "does not go with finished models: they may have seen the rows that are held out"
+        yield Problem(("cross_validate",), what)
+    if finished and spec.balance is not None:
+        what = "does not go with finished models, whose probabilities are not those of rows left"
+        yield Problem(("balance",), what)
 
 
 def _final(spec: Ensembled) -> Iterator[Problem]:

@@ -13,7 +13,6 @@ from engine.calibration import CONFORMAL, TEMPERATURE
 from engine.errors import SpecError
 from engine.learners import CATALOGUE
 from engine.learners.members.names import STACKING, VOTING
-from engine.learners.members.pooling import LINEAR
 from engine.metrics.measure import Measure
 from jobs.spec.deciding import ThresholdSpec
 from jobs.spec.folds import FoldsSpec
@@ -69,8 +68,8 @@ class TrainSpec(LearnerSpec):
     )
     members: dict[Annotated[str, Field(pattern=NAME)], LearningMemberSpec] = Field(
         {},
-        description="With an `ensemble.*` estimator: its members by name, two or more, all on the "
-        "same features.",
+        description="With an `ensemble.*` estimator: its members by name, two or more. Those that "
+        "learn do so on the same features.",
     )
     final: FinalSpec | None = Field(
         None,
@@ -191,7 +190,7 @@ class TrainSpec(LearnerSpec):
         self, place: tuple[str, ...], one: LearningMemberSpec | FinalSpec
     ) -> Iterator[Problem]:
         """Look at a member as at a section of its own; its keys are told as those of the file."""
-        if one.estimator == LINEAR:
+        if not one.learns:
             return
         if one.estimator in CATALOGUE and CATALOGUE[one.estimator].way == "members":
             yield Problem((*place, "estimator"), "is an ensemble itself: name its members here")

@@ -16,7 +16,6 @@ from engine.errors import SpecError
 from engine.features.fitted import FittedPipeline
 from engine.learners import held
 from engine.models import Trees
-from engine.models.sklearn import Sklearn
 from engine.plan import Term
 from engine.registry import open_model
 from engine.scoring import Asked, Bundled, Model, prediction_columns
@@ -135,7 +134,7 @@ class Scorer:
             trees.count if trees else 0,
             bundle.quantile,
             bundle.target,
-            (Term("scikit-learn", held.LIBRARY),) if isinstance(bundle.model, Sklearn) else (),
+            held.library(bundle.model),
         )
 
     @classmethod
@@ -153,14 +152,35 @@ class Scorer:
             wanted,
             task=spec.task,
             classes=None if unknown else classes or (),
-            size=_size(spec, outputs),
+            size=_size(spec, outputs) + sum(one.size for one in training.borrowed.values()),
             trees=trees,
             quantile=spec.quantile,
             target=spec.target,
-            beside=()
-            if spec.boosts
-            else held.scoring(assignment(spec), resolved.width, training.dataset.rows),
+            beside=beside(training),
         )
+
+
+def beside(training: Training) -> tuple[Term, ...]:
+    """Return what a worker holds of a model that is not trained yet beside a predictor.
+
+    Of an ensemble that is what all its parts need, scikit-learn itself once.
+    """
+    spec, rows = training.spec, training.dataset.rows
+    parts = [spec]
+    if spec.combines:
+        parts = [spec.part(one) for _, one in parts_of(spec) if one.learns]
+    terms = [
+        term
+        for one in parts
+        if not one.boosts
+        for term in held.scoring(assignment(one), training.own_width, rows)
+    ]
+    terms += [term for one in training.borrowed.values() for term in held.library(one.learned)]
+    found: dict[str, int] = {}
+    for term in terms:
+        again = found.get(term.name, 0)
+        found[term.name] = term.bytes if term.bytes == held.LIBRARY else again + term.bytes
+    return tuple(Term(name, size) for name, size in found.items())
 
 
 def _size(spec: TrainSpec, outputs: int) -> int:

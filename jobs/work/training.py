@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.classes import weights_by_class
 from engine.contract import Rule
 from engine.data.dataset import Dataset
+from engine.errors import SpecError
 from engine.evaluation.slices import Slicing
 from engine.features.fitted import FittedPipeline
 from engine.features.pipeline import Pipeline, Resolved
 from engine.folds import Folds
 from engine.learners import learner
 from engine.training.preparing import TrainingData
+from engine.training.seen import Seen
 from jobs.spec.constraints import assert_explained, assert_known
 from jobs.spec.job import EvaluateSpec, JobSpec, TrainSpec
 from jobs.spec.members import parts_of
 from jobs.work.base import Base, open_base
+from jobs.work.borrowed import (
+    Borrowed,
+    assert_no_label,
+    classes_of,
+    doubts,
+    open_borrowed,
+    place_of,
+)
 from jobs.work.folding import folds_of
 from jobs.work.labelling import assert_value
 from jobs.work.learning import Asked, labelled, learning
 from jobs.work.lesson import assignment
 from jobs.work.opening import model_rules, open_data
 from jobs.work.section import there
-from jobs.work.wanted import Wanted
+from jobs.work.wanted import Wanted, together
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,7 @@ class Training:
         folds: How the training rows are dealt for a cross-validation, if there is one; what has to
             be learnt of the data for it is not known yet.
         stacking: The same for stacking.
+        borrowed: Members of an ensemble that were trained before, by name.
     """
 
     spec: TrainSpec
@@ -54,6 +65,7 @@ class Training:
     base: Base | None = None
     folds: Folds | None = None
     stacking: Folds | None = None
+    borrowed: Mapping[str, Borrowed] = field(default_factory=dict)
 
     @property
     def read_columns(self) -> list[str]:
@@ -62,9 +74,30 @@ class Training:
 
     @property
     def members(self) -> dict[str, Training]:
-        """Return what each member of an ensemble works on, by name."""
-        parts = ((name, self.spec.part(one)) for name, one in self.spec.members.items())
-        return {name: replace(self, spec=spec) for name, spec in parts}
+        """Return what each member of an ensemble that is to learn works on, by name."""
+        members = self.spec.members.items()
+        parts = ((name, self.spec.part(one)) for name, one in members if one.learns)
+        return {name: replace(self, spec=spec, borrowed={}) for name, spec in parts}
+
+    def joined(self, pipeline: FittedPipeline) -> FittedPipeline:
+        """Return fitted features with those of the members that were trained before."""
+        beside = {name: one.bundle.pipeline for name, one in self.borrowed.items()}
+        return pipeline.joined(beside) if beside else pipeline
+
+    @property
+    def seen(self) -> Seen:
+        """Which rows are learned from."""
+        dataset, data = self.dataset, self.data
+        return Seen.of(dataset.listing(), dataset.source.where, data.split, data.target)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What a reader should know of rows that finished members may have learned from.
+
+        Raises:
+            SpecError: They have learned from rows that what combines them would learn from.
+        """
+        return tuple(doubts(self.spec, self.borrowed, self.seen)) if self.borrowed else ()
 
     @property
     def supervised(self) -> bool:
@@ -84,8 +117,13 @@ class Training:
 
     @property
     def width(self) -> int:
-        """Number of features, at most."""
+        """Number of features, at most; of an ensemble with those of finished members."""
         return self.resolved.width
+
+    @property
+    def own_width(self) -> int:
+        """Number of features that what learns here is shown, at most."""
+        return self.resolved.width - sum(one.width for one in self.borrowed.values())
 
     @property
     def lookback(self) -> int:
@@ -109,6 +147,7 @@ def open_training(job: JobSpec) -> Training:
     spec = there(job.train)
     asked = Asked("train", spec.target, spec.split, spec.seed, spec)
     training = _from_new(job, asked) if spec.init is None else _from_base(job, asked, spec.init)
+    _ = training.doubts  # refuses
     assert_known(spec, training.resolved.features)
     if job.explain:
         assert_explained(job.explain, training.resolved.features)
@@ -154,8 +193,53 @@ def _with_folds(job: JobSpec, training: Training) -> Training:
 def _from_new(job: JobSpec, asked: Asked) -> Training:
     spec = there(job.train)
     data_spec = job.data[spec.data]
+    borrowed = open_borrowed(spec)
+    if borrowed:
+        return _with_borrowed(job, asked, borrowed)
     dataset = open_data(spec.data, data_spec, {})
     return Training(spec, dataset, *learning(asked, job, data_spec, dataset))
+
+
+def _with_borrowed(job: JobSpec, asked: Asked, borrowed: Mapping[str, Borrowed]) -> Training:
+    """Open data that members read which were trained before, under their contracts too."""
+    spec = there(job.train)
+    data_spec = job.data[spec.data]
+    needs = {f"members.{name}": Wanted.by(one.bundle) for name, one in borrowed.items()}
+    wanted = together(needs, data_spec.contract.columns, "train")
+    dataset = open_data(spec.data, data_spec, wanted.rules)
+    for name, one in borrowed.items():
+        columns = f"data.{spec.data} (columns that {one.reference} needs, {place_of(name)})"
+        dataset.require(one.bundle.pipeline.inputs, columns)
+    pipeline: Pipeline | FittedPipeline
+    if any(member.learns for member in spec.members.values()):
+        data, pipeline, resolved = learning(asked, job, data_spec, dataset)
+    else:
+        derive = _derived_alone(job)
+        data = labelled(asked, data_spec, dataset, Pipeline(derive))
+        pipeline, resolved = FittedPipeline({}, (), (), ()), Resolved.taken((), (), 0)
+    assert_no_label(borrowed, data.target_columns)
+    inputs = tuple(dict.fromkeys([*resolved.inputs, *wanted.inputs]))
+    beside = [f"{n}.{f}" for n, one in borrowed.items() for f in one.bundle.pipeline.features]
+    resolved = replace(
+        resolved,
+        features=(*resolved.features, *beside),
+        inputs=inputs,
+        width=resolved.width + len(beside),
+    )
+    data = replace(data, inputs=inputs, classes=classes_of(borrowed))
+    return Training(spec, dataset, data, pipeline, resolved, borrowed=borrowed)
+
+
+def _derived_alone(job: JobSpec) -> dict[str, str]:
+    """Return derived columns, which the label may name, where no member learns from features."""
+    features = job.features
+    if features is not None and features.steps:
+        raise SpecError(
+            "no member learns from these features: all of them are models with their own",
+            where="features.steps",
+            hint="leave the steps out, or add a member with an estimator",
+        )
+    return dict(features.derive) if features else {}
 
 
 def _from_base(job: JobSpec, asked: Asked, init: str) -> Training:

@@ -48,15 +48,18 @@ class Wanted:
         return Wanted(inputs, self.width, self.lookback, rules)
 
 
-def together(named: Mapping[str, Wanted], stated: Collection[str] = ()) -> Wanted:
+def together(
+    named: Mapping[str, Wanted], stated: Collection[str] = (), section: str = "score"
+) -> Wanted:
     """Return what several models need over one read: the columns of all, and every rule.
 
     A row has to satisfy the contracts of all of them. Their matrices of features are made one after
     the other, so the widest counts.
 
     Args:
-        named: What each needs, by its key in ``[score]``.
+        named: What each needs, by its key in the section.
         stated: Columns that have a rule in the section of the data, which goes before theirs.
+        section: The section that names the models.
 
     Raises:
         SpecError: Two models want a column in different types, or under rules that cannot both be.
@@ -68,7 +71,8 @@ def together(named: Mapping[str, Wanted], stated: Collection[str] = ()) -> Wante
             if name not in rules or name in stated:
                 rules[name], first[name] = rule, key
             else:
-                rules[name] = _both(rules[name], rule, name, f"{first[name]} and score.{key}")
+                where = f"{section}.{first[name]} and {section}.{key}"
+                rules[name] = _both(rules[name], rule, name, where)
     return Wanted(
         tuple(dict.fromkeys(name for wanted in named.values() for name in wanted.inputs)),
         max(wanted.width for wanted in named.values()),
@@ -77,9 +81,8 @@ def together(named: Mapping[str, Wanted], stated: Collection[str] = ()) -> Wante
     )
 
 
-def _both(one: Rule, other: Rule, column: str, keys: str) -> Rule:
+def _both(one: Rule, other: Rule, column: str, where: str) -> Rule:
     """Return the rule that asks for what both ask for."""
-    where = f"score.{keys}"
     _assert_one_type(one, other, column, where)
     return Rule(**dict(_joined(one, other, column, where)))
 
