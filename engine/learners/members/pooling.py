@@ -17,6 +17,11 @@ LINEAR = "linear"
 _RIDGE = 1e-6
 """Of the squared distance of weights from equal ones: decides between members that are the same."""
 
+_PRIOR = 0.5
+"""Of the squared distance of weights from equal ones, and of intercepts from 0, against the log
+loss of all rows together: that of scikit-learn's logistic regression with ``C = 1``. Few rows that
+members tell apart without an error would else make weights without a bound."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -90,6 +95,7 @@ def _fitted(said: Floats, y: Floats, weight: Floats) -> list[float]:
 
     members, classes = said.shape[1:]
     share = (weight / weight.sum())[:, None]
+    prior = _PRIOR / len(said)
 
     def loss(found: Floats) -> tuple[float, Floats]:
         weights, intercept = found[:members], found[members:]
@@ -97,12 +103,11 @@ def _fitted(said: Floats, y: Floats, weight: Floats) -> list[float]:
         total -= total.max(axis=1, keepdims=True)
         log = total - np.log(np.exp(total).sum(axis=1, keepdims=True))
         apart = weights - 1 / members
-        value = -float((share * y * log).sum()) + _RIDGE * float(
-            apart @ apart + intercept @ intercept
-        )
+        away = float(apart @ apart + intercept @ intercept)
+        value = -float((share * y * log).sum()) + prior * away
         slope = share * (np.exp(log) - y)
-        by_member = np.einsum("rmc,rc->m", said, slope) + 2 * _RIDGE * apart
-        return value, np.concatenate([by_member, slope.sum(axis=0) + 2 * _RIDGE * intercept])
+        by_member = np.einsum("rmc,rc->m", said, slope) + 2 * prior * apart
+        return value, np.concatenate([by_member, slope.sum(axis=0) + 2 * prior * intercept])
 
     start = np.concatenate([np.full(members, 1 / members), np.zeros(classes)])
     bounds = [(0.0, None)] * members + [(None, None)] * classes
