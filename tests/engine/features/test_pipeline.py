@@ -287,3 +287,31 @@ def test_a_step_from_a_newer_version_is_told() -> None:
     data["steps"][0]["$step"] = "fold.up"
     with pytest.raises(ModelError, match=r"fold\.up"):
         FittedPipeline.of_files({**files, FILE: json.dumps(data).encode()})
+
+
+def test_pipelines_beside_each_other_make_what_each_makes_alone() -> None:
+    one = fit_pipeline(Pipeline({}, (scale.Standard(("n",)),), ("n",)), FRAME)
+    codes = Pipeline({"x": "n * 10"}, (encode.Category(("c",)),), ("x", "c"))
+    other = fit_pipeline(codes, FRAME)
+    empty = FittedPipeline({}, (), (), ())
+    both = one.joined({"old": other, "more": one})
+    assert both.features == ("n", "old.x", "old.c", "more.n")
+    assert (both.own, both.place("old"), both.place("more")) == (("n",), 1, 3)
+    assert both.inputs == ("n", "c") and both.categorical == {2: 2}
+    assert both.lineage() == {"n": ["n"], "old.x": ["n"], "old.c": ["c"], "more.n": ["n"]}
+    again = FittedPipeline.of_files(both.files())
+    assert again.digest == both.digest != one.digest and again.features == both.features
+    for pipeline, first in ((again, 1), (empty.joined({"old": other}), 0)):
+        made = pipeline.transform(FRAME)
+        assert made["old.x"].to_list() == [10, 20, 30, 40]
+        assert made["old.c"].equals(other.transform(FRAME)["c"])
+        assert made.columns.index("old.x") == first
+    assert both.transform(FRAME)["n"].equals(one.transform(FRAME)["n"])
+    with pytest.raises(ModelError, match="not one list of expressions"):
+        both.expressions()
+
+
+def test_a_pipeline_alone_has_the_files_that_it_always_had() -> None:
+    one = fit_pipeline(Pipeline({}, (scale.Standard(("n",)),), ("n",)), FRAME)
+    assert set(json.loads(one.files()[FILE])) == {"derive", "steps", "features", "inputs"}
+    assert one.joined({}).digest == one.digest

@@ -11,8 +11,12 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from engine.calibration import Sigmoid
+from engine.learners.estimator import Task
 from engine.learners.members.pooling import pooled, voting
+from engine.models.calibrated import Calibrated
 from engine.models.ensemble import Ensemble, Members, columns
+from engine.models.narrow import Narrow
 from engine.models.pooled import Pooled
 from engine.models.stored import kept, restored
 
@@ -79,6 +83,20 @@ def test_several_classes_are_combined_by_logarithms() -> None:
     assert log_loss(y, p) < log_loss(y, flat)
 
 
+@pytest.mark.parametrize(("task", "classes"), [("binary", 0), ("multiclass", 3)])
+def test_few_rows_without_an_error_do_not_make_weights_without_a_bound(
+    task: Task, classes: int
+) -> None:
+    y = np.arange(60) % max(2, classes) * 1.0
+    sure = np.where(np.eye(max(2, classes))[y.astype(int)] > 0, 0.9, 0.1 / max(1, classes - 1))
+    said = np.tile(sure if classes else sure[:, 1:], 2).astype("f4")
+    found = pooled(task, classes, 2, said, y, np.ones(60))
+    p = found.predict(said)
+    right = p[np.arange(60), y.astype(int)] if classes else np.where(y > 0, p, 1 - p)
+    assert right.min() > 0.95 and right.max() < 0.999
+    assert found.weights == pytest.approx((found.weights[0],) * 2, abs=1e-3)
+
+
 @pytest.mark.parametrize("classes", [0, 3])
 def test_voting_is_the_weighted_mean(classes: int) -> None:
     x = np.random.default_rng(1).uniform(size=(50, 2 * max(1, classes))).astype("f4")
@@ -114,6 +132,24 @@ def test_what_is_said_of_a_row_does_not_depend_on_the_others() -> None:
     whole = model.predict(said)
     pieces = np.concatenate([model.predict(said[a : a + 7]) for a in range(0, 1_000, 7)])
     assert np.array_equal(whole, pieces)
+
+
+def test_members_of_columns_of_their_own_are_kept_with_their_calibration() -> None:
+    """The second member is an ensemble itself: names of files must not meet."""
+    _, said, _ = _rows(200)
+    said = np.column_stack([said, said[:, :1]])
+    one, two = Pooled("linear", (1.0, 2.0), (0.1,)), Pooled("mean", (0.5, 0.5))
+    sharp = Calibrated(two, Sigmoid(2.0, 0.1))
+    inner = Ensemble(Members({"a": sharp}), Pooled("linear", (1.0,), (0.5,)))
+    whole = Ensemble(Members({"a": Narrow(one, 0, 2, 4), "b": Narrow(inner, 2, 2, 4)}), two)
+    again = restored(kept(whole))
+    assert again == whole and again.width == 4
+    wanted = (
+        one.predict(said[:, :2]) + sharp.calibration.apply(two.predict(said[:, 2:])) + 0.5
+    ) / 2
+    for order in ("C", "F"):
+        found = again.predict(np.array(said, order=order))
+        assert found == pytest.approx(wanted, rel=1e-6)
 
 
 @dataclass(frozen=True)

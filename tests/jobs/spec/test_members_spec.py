@@ -11,6 +11,7 @@ from jobs.spec.job import TrainSpec
 
 BASE = {"data": "a", "target": "y", "model": "m", "task": "binary"}
 TWO = {"a": {}, "b": {"params": {"n_estimators": 5}}}
+OLD = {"a": {}, "old": {"model": "old@latest"}}
 SPLIT = {"by": "random", "valid": 0.2}
 
 
@@ -25,6 +26,7 @@ def spec(kind: str = "Stacking", **given: Any) -> TrainSpec:
         ("Stacking", {"members": TWO, "folds": {"count": 3}}),
         ("Stacking", {"members": TWO, "final": {"estimator": "lightgbm"}}),
         ("Blending", {"members": TWO, "split": SPLIT}),
+        ("Voting", {"members": {"a": {"model": "m@1", "share": 2.0}, "b": {"model": "n@latest"}}}),
         ("Stacking", {"members": TWO, "cross_validate": {"by": "stratified"}}),
     ],
 )
@@ -84,6 +86,14 @@ def test_stacking_deals_rows_to_folds_by_itself() -> None:
             {"members": {**TWO, "a": {"early_stopping": 3}}},
             "members.a.early_stopping: needs validation rows",
         ),
+        ("Voting", {"members": OLD | {"a": {"model": "old"}}}, "names no version"),
+        ("Voting", {"members": OLD | {"a": {"model": "m@latest"}}}, "is what this section trains"),
+        *(
+            ("Voting", {"members": {**OLD, "a": {"model": "old@1", **own}}}, "does not go with `mo")
+            for own in ({"params": {"x": 1}}, {"early_stopping": 3}, {"estimator": "sklearn.SVC"})
+        ),
+        ("Voting", {"members": OLD, "cross_validate": {}}, "cross_validate: does not go with fin"),
+        ("Voting", {"members": OLD, "balance": "balanced"}, "balance: does not go with finished"),
         ("Stacking", {"members": TWO, "task": "ranking", "query": "q"}, "and the task is ranking"),
         ("Stacking", {"members": TWO, "early_stopping": 3, "split": SPLIT}, "early_stopping"),
     ],
