@@ -173,17 +173,16 @@ def test_a_finished_model_is_blended_with_one_that_learns(
     assert "member.old.of.calibrated.json" in digests
 
 
-KINDS_OF = (
-    ("Voting", FINISHED + BAYES),
-    ("Stacking", TREES + BAYES + "[train.folds]\ncount = 3\n"),
-    ("Blending", TREES + BAYES),
-)
-
-
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "members"),
-    [KINDS_OF[0], *(pytest.param(*one, marks=pytest.mark.long) for one in KINDS_OF[1:])],
+    [
+        ("Voting", FINISHED + BAYES),
+        ("Stacking", TREES + BAYES + "[train.folds]\ncount = 3\n"),
+        ("Blending", TREES + BAYES),
+    ],
+    ids=["Voting", "Stacking", "Blending"],
 )
 def test_several_classes_are_put_together_and_scored(
     home: Path, wine: pl.DataFrame, kind: str, members: str
