@@ -9,7 +9,7 @@ from engine.memory.evaluating import Measured, crossing, evaluation
 from engine.memory.models import Answers, asking, explaining, foreign, gathering, scoring
 from engine.memory.passes import Shape, encoding, writing
 from engine.memory.ranges import sorting
-from engine.memory.ranks import Boosting, training
+from engine.memory.ranks import Boosting, marks, training
 from engine.memory.trials import side_by_side, trials
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "explaining",
     "foreign",
     "gathering",
+    "marks",
     "profiling",
     "scoring",
     "side_by_side",

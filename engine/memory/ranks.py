@@ -41,6 +41,10 @@ EXACT_OUTPUT = 20
 """Bytes a row and output of a reproducible training: derivatives in float64, and as LightGBM takes
 them."""
 
+MASK = 10
+"""Bytes a row of a partition while its rows of one fold are picked: marks, mask, a column of the
+block (up to 8 bytes)."""
+
 WEIGHT = 4
 """Bytes a row with weights."""
 
@@ -124,6 +128,18 @@ def training(shape: Shape, boosting: Boosting, computed: bool) -> tuple[Term, ..
         Term("scores and gradients of this worker's rows", rows),
         Term("histograms", bins),
     )
+
+
+def marks(shape: Shape, folds: int) -> tuple[Term, ...]:
+    """Return what ranks hold besides, where folds are masks over rows that all of them share.
+
+    Args:
+        shape: The pass that loads the rows.
+        folds: Folds, all repeats together: a byte each of the rows of a partition that is read, of
+            the one before that is written, and of that one in the order of subsets.
+    """
+    rows = max((partition.rows for partition in shape.partitions), default=0)
+    return (Term("folds of the partitions being loaded", rows * (3 * folds + MASK)),)
 
 
 def loading(shape: Shape, boosting: Boosting) -> int:

@@ -67,6 +67,17 @@ class Prepared:
             for part in partitions
         ]
 
+    def dealt_parts(self, partitions: Iterable[Partition]) -> list[ShardPart]:
+        """Return the rows that folds deal: all for training, also what balanced classes leave out.
+
+        A part has no validation rows: each fold holds out some of the others.
+        """
+        left_out = {index: found.get("left_out", 0) for index, found in self.counts.items()}
+        return [
+            replace(part, train=part.train + left_out[part.partition.index], valid=0, valid_head=0)
+            for part in self.shard_parts(partitions)
+        ]
+
     @property
     def balanced(self) -> tuple[float, ...]:
         """Return the weight of each class that makes all count alike, by the class's code."""

@@ -42,18 +42,22 @@ def crossing(training: Training, fitting: Fitting, prepare: StepPlan, shape: Sha
     assert folds is not None
     fit, count = fitting(under_fold(training, folds), shape), folds.count * folds.repeats
     size = Scorer.awaited("", training).size
-    ways = (prepare.terms, fit.terms, memory.crossing(shape, min(count, AT_ONCE), size))
+    shares = not training.own_bins
+    marked = memory.marks(shape, count) if shares else ()
+    scoring = memory.crossing(shape, min(count, AT_ONCE), size)
+    ways = (prepare.terms, (*fit.terms, *marked), scoring)
     return replace(
         fit,
         name="cross-validate",
         passes=(
             *_cuts(folds),
             *_masks(training, prepare, count),
-            *(f"for each of {count} folds: {one}" for one in fit.passes),
+            *_fits(training, fit, count),
             f"held-out rows, scored by the models of up to {AT_ONCE} folds at once",
         ),
         terms=max(ways, key=lambda terms: sum(term.bytes for term in terms)),
-        bytes_read=prepare.bytes_read * _times(training, count) + fit.bytes_read * (count + 1),
+        bytes_read=prepare.bytes_read * _times(training, count)
+        + fit.bytes_read * (2 if shares else count + 1),
     )
 
 
@@ -66,6 +70,18 @@ def _masks(training: Training, prepare: StepPlan, count: int) -> tuple[str, ...]
         each = (f"for each of {count} folds: {one}" for one in prepare.passes)
         return (*each, "(features learn from the label: not from that of held-out rows)")
     return ("label alone, to count the rows of all folds",)
+
+
+def _fits(training: Training, fit: StepPlan, count: int) -> tuple[str, ...]:
+    """Say how often the rows are read for the fits of all folds, and why not once."""
+    each = f"for each of {count} folds: "
+    why = training.own_bins
+    if not why:
+        once, *more = fit.passes
+        shared = f"{once}, once for all folds, which are masks over them, and for the model"
+        return (shared, *(each + one for one in more))
+    passes = tuple(each + one for one in fit.passes)
+    return (*passes, f"(no bins for all folds: {why})") if training.spec.boosts else passes
 
 
 def _times(training: Training, count: int) -> int:

@@ -12,8 +12,8 @@ from engine.boosting.source import RowSource
 from engine.place.kept import Kept
 from engine.training.fitting import Prepared
 from engine.training.folding import resolved
+from engine.training.marking import FoldedMatrix
 from engine.training.preparing import matrix
-from engine.tuning.boosted.marks import FoldedMatrix
 from engine.tuning.boosted.study import Study, study
 from engine.tuning.boosted.trials import BoostedTrials
 from engine.tuning.history import History, Record
@@ -83,7 +83,7 @@ def _study(
     return study(
         session.resources,
         _source(context, training, prepared, tuning),
-        prepared.shard_parts(planned.train_partitions),
+        (prepared.dealt_parts if tuning.dealt else prepared.shard_parts)(planned.train_partitions),
         matrix(prepared.pipeline, prepared.sample, training=prepared.learned),
         learning,
         # The training that follows finds its rows binned, and removes the bins.

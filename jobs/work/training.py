@@ -106,6 +106,17 @@ class Training:
         return any(step.supervised for step in steps)
 
     @property
+    def own_bins(self) -> str:
+        """Why each fold of a cross-validation bins its rows by itself; empty: all share one set."""
+        if not self.spec.boosts:
+            return "only LightGBM has bins to share"
+        if self.supervised:
+            return "features that learn from the label are others under each fold"
+        if self.spec.class_weight == "balanced":
+            return "balanced weights of the classes are others under each fold"
+        return ""
+
+    @property
     def folds_told(self) -> dict[str, Any]:
         """Return what a cross-validation was asked for, as JSON values."""
         asked = self.spec.cross_validate

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,24 @@ class Form:
         """Bytes of a row."""
         extras = sum(dtype.itemsize * count for _, dtype, count in self.extras)
         return sum(dtype.itemsize for dtype in self.cells) + extras
+
+
+class Stored(Protocol):
+    """Coded rows that are on disk: those of a block, or some of them as if there were no others."""
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+
+    @property
+    def form(self) -> Form:
+        """What there is of each row."""
+
+    def cells(self, start: int, stop: int) -> Iterator[Array]:
+        """Yield the coded columns of some rows."""
+
+    def vector(self, name: str, start: int, stop: int) -> Array:
+        """Return ``y``, ``weight``, ``init`` or ``query`` of some rows."""
 
 
 @dataclass(frozen=True)

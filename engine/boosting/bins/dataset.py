@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.boosting.bins.block import Block
+from engine.boosting.bins.block import Stored
 from engine.boosting.bins.coder import Binned, Coder
 from engine.boosting.bins.columns import Column
 from engine.boosting.bins.layout import Unsupported, filled, sections, stored_size
@@ -27,9 +27,9 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Piece:
-    """Some rows of a block, one after the other."""
+    """Some stored rows, one after the other."""
 
-    block: Block
+    block: Stored
     start: int
     stop: int
 

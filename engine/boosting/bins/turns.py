@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.boosting.bins.block import Block
+from engine.boosting.bins.block import Stored
 from engine.boosting.source import Rows
 from engine.split import uniform
 
@@ -50,11 +50,11 @@ class Turns:
         rest = head + np.argsort(self._drawn(rows.query[head:]), kind="stable")
         return np.concatenate([np.arange(head), rest])
 
-    def spans(self, block: Block, subset: int, head: int, start: int, stop: int) -> list[Span]:
-        """Return where the rows of a subset stand in a block.
+    def spans(self, block: Stored, subset: int, head: int, start: int, stop: int) -> list[Span]:
+        """Return where the rows of a subset stand.
 
         Args:
-            block: The block.
+            block: All rows of a part of a partition.
             subset: Number of the subset.
             head: As in `order`.
             start: First row that counts: 0 or ``head``.

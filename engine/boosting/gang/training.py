@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from distributed import Client
 
+from engine.boosting.bins.marks import UnderFold
 from engine.boosting.events import Fitted, RoundEvent
 from engine.boosting.gang.attempts import Attempts
 from engine.boosting.gang.calls import answers
@@ -59,7 +60,8 @@ def fit(
     Args:
         client: An open Dask client.
         resources: How many workers may be used, and their threads.
-        source: Reads partitions, in the processes of the ranks.
+        source: Reads partitions, in the processes of the ranks; `bins.marks.UnderFold`: some of
+            the rows of a set whose bins are shared.
         parts: All partitions with their numbers of rows.
         sample: Shape (rows, features) float32: training rows that the bins are made from.
         learning: What is to be learned.
@@ -79,7 +81,9 @@ def fit(
     ranks = len(shards(parts, resources.workers))
     goal = goal_of(source, parts, learning, resources.threads, ranks)
     bins, packed = bins_for(goal, source, sample, resources.cores), pickle.dumps(source)
-    name = fingerprint(bins, packed)
+    # All folds have the rows of their set in one folder, and the training on all rows has too.
+    whole = pickle.dumps(source.unfolded) if isinstance(source, UnderFold) else packed
+    name = fingerprint(bins, whole)
     orders = Orders(goal, conduct, packed, bins, len(sample), resources.threads, name)
     saved = Saved(conduct.checkpoint, training_key(goal, bins, source.features, parts))
     if note := saved.find():

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.boosting.bins.block import Block, Form
+from engine.boosting.bins.block import Block, Form, Stored
 from engine.boosting.bins.coder import CHECKED, Coder, Plain, coder_for, compare
 from engine.boosting.bins.layout import Unsupported
 from engine.boosting.bins.turns import Turns
@@ -84,6 +84,10 @@ class Blocks:
         """Return the block that holds some rows."""
         index = portion.partition.index
         return Block.at(self.place, index, portion.part, portion.rows, self.form)
+
+    def stored(self, portion: Portion) -> Stored:
+        """Return all rows of the part of a partition that some rows are of."""
+        return self.of(portion)
 
     def there(self, portion: Portion) -> bool:
         """Tell whether all that is kept of some rows is there."""

@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
+from engine.boosting.bins.marks import UnderFold
 from engine.boosting.bins.reference import dataset_params, load_bins
 from engine.boosting.bins.turns import Turns
 from engine.boosting.council.decisions import LABELS, PORTS, Decisions, Labels
@@ -28,6 +29,7 @@ from engine.boosting.council.hub import Hub
 from engine.boosting.council.link import HUB_RANK, Alone, Council, Link
 from engine.boosting.native import lightgbm
 from engine.boosting.rank.loading import Blocks
+from engine.boosting.rank.marked import FoldBlocks
 from engine.boosting.rank.network import connected
 from engine.boosting.rank.refit import Refit
 from engine.boosting.rank.rounds import Rounds
@@ -119,7 +121,8 @@ class Rank:
         work, learning = self._work, self._work.goal.learning
         reference = load_bins(work.bins, self._params)
         turns, plain = Turns(learning.subsets), learning.refit is not None
-        return Blocks.within(folder, reference, source, learning.outputs, turns, plain=plain)
+        blocks = Blocks.within(folder, reference, source, learning.outputs, turns, plain=plain)
+        return FoldBlocks.of_fold(blocks, source) if isinstance(source, UnderFold) else blocks
 
     def _rounds(self, blocks: Blocks, valid: Part, council: Council) -> Rounds:
         return Rounds(

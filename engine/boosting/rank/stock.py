@@ -49,7 +49,7 @@ class Part:
         for one in range(blocks.turns.subsets) if subset is None else [subset]:
             for portion in shard:
                 if portion.part == part:
-                    block = blocks.of(portion)
+                    block = blocks.stored(portion)
                     kept = (portion.head, portion.start, portion.stop)
                     spans = blocks.turns.spans(block, one, *kept)
                     pieces += [Piece(block, *span) for span in spans if span[1] > span[0]]

@@ -8,21 +8,18 @@ partition by a lock on a byte of a file, which the system gives back when it die
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engine.boosting.bins.block import Form
 from engine.boosting.bins.coder import coder_for
 from engine.boosting.bins.turns import Turns
-from engine.boosting.rank.loading import Blocks, Progress
-from engine.boosting.source import Portion, Rows, RowSource
-from engine.tuning.boosted.marks import MarkedRows, Masks
+from engine.boosting.rank.loading import Progress
+from engine.boosting.rank.marked import MarkedBlocks
+from engine.boosting.source import Portion, RowSource
 from engine.tuning.boosted.work import Bench
 
 LOCKS = "filling"
@@ -33,16 +30,8 @@ GRASP = 4
 
 
 @dataclass
-class SharedBlocks(Blocks):
-    """Blocks that several processes make together, with the marks of their rows.
-
-    Attributes:
-        name: Of the masks; blocks are named without, as other folds have the same.
-        folds: How many; 0: rows have no marks.
-    """
-
-    name: str = ""
-    folds: int = 0
+class SharedBlocks(MarkedBlocks):
+    """Blocks that several processes make together."""
 
     @classmethod
     def of_bench(cls, bench: Bench, folder: Path, reference: Any, outputs: int) -> SharedBlocks:
@@ -59,15 +48,6 @@ class SharedBlocks(Blocks):
         blocks = cls(folder, reference, form, Turns(), coder, bench.masks, bench.folds)
         blocks.place.mkdir(parents=True, exist_ok=True)
         return blocks
-
-    def masks(self, portion: Portion) -> Masks:
-        """Return the marks of some rows; they need not be there."""
-        block = self.of(portion)
-        return Masks(block.path.with_suffix(f".{self.name}"), block.rows, self.folds)
-
-    def there(self, portion: Portion) -> bool:
-        """Tell whether rows are there, with their marks."""
-        return self.of(portion).there and (not self.folds or self.masks(portion).there)
 
     def share(
         self, source: Callable[[], RowSource], shard: tuple[Portion, ...], progress: Progress
@@ -102,14 +82,6 @@ class SharedBlocks(Blocks):
             if not taken and _lock(file.fileno(), numbers[0], wait=True):
                 taken = numbers[:1]
             yield [portion for portion in missing if portion.partition.index in taken]
-
-    def _write(self, portion: Portion, rows: Rows) -> None:
-        if isinstance(rows, MarkedRows) and rows.marks is not None:
-            path = self.masks(portion).path
-            scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-            np.ascontiguousarray(rows.marks, np.uint8).tofile(scratch)
-            scratch.replace(path)
-        super()._write(portion, rows)
 
 
 def _lock(file: int, number: int, *, wait: bool) -> bool:

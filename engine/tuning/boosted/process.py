@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from engine.boosting.bins.dataset import Piece
+from engine.boosting.bins.marks import Masked
 from engine.boosting.bins.reference import dataset_params, load_bins
 from engine.boosting.native import lightgbm
 from engine.boosting.rank.stock import Part
@@ -26,7 +27,6 @@ from engine.process import give_back
 from engine.split import TRAIN, VALID
 from engine.tuning.boosted.binning import SharedBlocks
 from engine.tuning.boosted.lockstep import FoldRows, Lockstep
-from engine.tuning.boosted.marks import Masked
 from engine.tuning.boosted.work import WAIT_SECONDS, Outcome, TrialWork
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import secrets
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from engine.boosting.bins.marks import FoldSource, masks_name
 from engine.boosting.gang.goal import bins_for, goal_with
 from engine.boosting.gang.orders import fingerprint
 from engine.boosting.gang.shards import shards
@@ -22,7 +22,6 @@ from engine.boosting.work import Goal
 from engine.errors import SpecError
 from engine.memory.ranks import IDLE
 from engine.tuning.boosted.fixed import fixed_params
-from engine.tuning.boosted.marks import FoldSource
 from engine.tuning.boosted.work import Bench
 from engine.tuning.trial import Trial
 
@@ -119,7 +118,7 @@ def study(
         bins=bins,
         sample_rows=len(sample),
         fingerprint=fingerprint(bins, own),
-        masks=hashlib.sha256(packed).hexdigest()[:16],
+        masks=masks_name(source) if isinstance(source, FoldSource) else "",
         threads=threads,
         conduct=replace(conduct, memory=_bound(conduct.memory, each)),
     )

@@ -17,6 +17,7 @@ from trial_rows import Dealt, Drawn, Queries
 
 from cluster.resources import Resources
 from engine import memory
+from engine.balance import Balance
 from engine.boosting import Conduct, Learning, RowSource
 from engine.boosting.bins.reference import dataset_params, load_bins
 from engine.boosting.bins.turns import Turns
@@ -36,12 +37,12 @@ from engine.plan import Partition
 from engine.rejected.bad_rows import BadRows
 from engine.split import TRAIN, VALID, Split
 from engine.training.fitting import prepare
+from engine.training.marking import FoldedMatrix
 from engine.training.preparing import MatrixSource, TrainingData
 from engine.tuning.boosted import process
 from engine.tuning.boosted.binning import SharedBlocks
 from engine.tuning.boosted.fixed import FIXED, fixed_params
 from engine.tuning.boosted.held import value
-from engine.tuning.boosted.marks import FoldedMatrix
 from engine.tuning.boosted.study import Study, study
 from engine.tuning.boosted.work import TrialWork
 from engine.tuning.trial import Trial
@@ -240,7 +241,10 @@ assert all(blocks.there(portion) for portion in work.bench.shard)
     assert sorted(path.name.split("-")[0] for path in reads.iterdir()) == ["0", "1", "2", "3"]
 
 
-def test_folds_of_a_data_set_are_read_with_its_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("balance", [None, Balance(kept=(0.4, 1.0))])
+def test_folds_of_a_data_set_are_read_with_its_rows(
+    tmp_path: Path, balance: Balance | None
+) -> None:
     """A row trains and is held out as the fold's own split says, though it is read once."""
     draw = np.random.default_rng(1)
     frame = pl.DataFrame({"x": draw.random(900), "who": draw.integers(0, 60, 900)})
@@ -249,6 +253,7 @@ def test_folds_of_a_data_set_are_read_with_its_rows(tmp_path: Path) -> None:
     dataset = Dataset.open(str(tmp_path / "rows.parquet"))
     split = Split("random", valid=0.1, test=0.2)
     data = TrainingData(dataset.source, "y", split, ("x",), task="binary")
+    data = replace(data, classes=(0, 1), balance=balance)
     folds = tuple(Folds("group", 3, columns=("who",)).under(split))
     partitions = dataset.partitions(["x", "who", "y"], 4_000)
     assert len(partitions) > 2
@@ -261,8 +266,10 @@ def test_folds_of_a_data_set_are_read_with_its_rows(tmp_path: Path) -> None:
         )  # fmt: skip
     plain = MatrixSource(done.data, done.pipeline, class_weights=(1.0, 3.0))
     folded = FoldedMatrix(plain, folds)
-    for partition in partitions:
-        rows, alone = folded.read(partition, "train"), plain.read(partition, "train")
+    every = replace(plain, data=replace(done.data, balance=None))
+    for partition, dealt in zip(partitions, done.dealt_parts(partitions), strict=True):
+        rows, alone = folded.read(partition, "train"), every.read(partition, "train")
+        assert (len(rows.y), 0) == (dealt.train, dealt.valid)
         for name in ("x", "y", "weight"):
             assert np.array_equal(getattr(rows, name), getattr(alone, name))
         assert rows.marks is not None

@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 from sklearn.model_selection import PredefinedSplit, cross_validate
 
+from engine.boosting.gang import training
+from engine.boosting.gang.orders import fingerprint
 from engine.bundle import load
 from engine.errors import Cancelled, ContractRefused, SpecError
 from engine.folds import Folds
@@ -82,7 +84,16 @@ def crossed(result: Result) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_folds_are_measured_as_scikit_learn_does(houses: pl.DataFrame, tmp_path: Path) -> None:
+def test_folds_are_measured_as_scikit_learn_does(
+    houses: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+
+    def named(*pieces: bytes) -> str:
+        names.append(fingerprint(*pieces))
+        return names[-1]
+
+    monkeypatch.setattr(training, "fingerprint", named)
     job = write(tmp_path, houses, 'cross_validate = { by = "random", count = 4, seed = 9 }')
     result = run(job)
     told = crossed(result)
@@ -110,8 +121,30 @@ def test_folds_are_measured_as_scikit_learn_does(houses: pl.DataFrame, tmp_path:
     assert together["rmse"] ** 2 == pytest.approx((found**2 * sizes).sum() / sizes.sum())
     step = next(one for one in plan_job(load_job(job)).plan.steps if one.name == "cross-validate")
     assert 0 < (result.memory["cross-validate"]["measured"] or 0) <= step.peak
+    # The four folds and the training on all rows have one set of bins.
+    assert len(names) == 5 and len(set(names)) == 1
     # What was kept of finished folds is gone.
     assert not list((tmp_path / "runs").rglob("*.fit"))
+
+
+@pytest.mark.parametrize(
+    ("features", "train", "said"),
+    [
+        (NUMBERS, "", "once for all folds"),
+        (NUMBERS, 'class_weight = { "0" = 2 }', "once for all folds"),
+        (NUMBERS, 'class_weight = "balanced"', "no bins for all folds: balanced weights"),
+        (f"{NUMBERS}\n{CHOSEN}", "", "no bins for all folds: features that learn from the label"),
+    ],
+)
+def test_the_plan_says_whether_folds_share_their_bins(
+    houses: pl.DataFrame, tmp_path: Path, features: str, train: str, said: str
+) -> None:
+    few = houses.head(500).rename({"total_rooms": "x0"})
+    job = write(tmp_path, few, f"cross_validate = {{ count = 3 }}\n{train}", features)
+    text = job.read_text().replace('"median_house_value"', '"median_house_value > 200000"')
+    job.write_text(text.replace('"regression"', '"binary"'))
+    step = next(one for one in plan_job(load_job(job)).plan.steps if one.name == "cross-validate")
+    assert said in "; ".join(step.passes)
 
 
 @pytest.mark.slow
@@ -136,26 +169,26 @@ def test_a_run_that_goes_on_does_not_fit_a_finished_fold_again(
 ) -> None:
     train = 'cross_validate = { by = "stratified", column = "ocean_proximity", count = 3 }'
     job = write(tmp_path, houses, train)
-    original: Any = vars(cross_validation)["fitted"]
+    original: Any = vars(cross_validation)["fitted_alone"]
     fitted: list[str] = []
 
     def counting(*args: Any, **given: Any) -> Any:
         if len(fitted) == 2:
             raise Cancelled("after two folds")
-        fitted.append(args[3].name)
+        fitted.append(args[4].name)
         return original(*args, **given)
 
-    monkeypatch.setattr(cross_validation, "fitted", counting)
+    monkeypatch.setattr(cross_validation, "fitted_alone", counting)
     with pytest.raises(Cancelled):
         run(job)
     assert len(list((tmp_path / "runs").rglob("*.fit"))) == 2
     again: list[str] = []
 
     def going_on(*args: Any, **given: Any) -> Any:
-        again.append(args[3].name)
+        again.append(args[4].name)
         return original(*args, **given)
 
-    monkeypatch.setattr(cross_validation, "fitted", going_on)
+    monkeypatch.setattr(cross_validation, "fitted_alone", going_on)
     told = crossed(run(job))
     assert len(again) == 1 and again[0] not in fitted
     assert sum(one["rows"] for one in told["folds"]) == houses.height
