@@ -74,7 +74,7 @@ def evaluated(context: Context, training: Training, prepared: Prepared, bundle: 
 
 
 def _intervals(scores: Mapping[str, Scores]) -> dict[str, dict[str, list[float]]]:
-    """Return the confidence intervals of the model's metrics by part; those that are known."""
+    """Return the confidence intervals of metrics by part; those that are known."""
     return {
         part: {
             name: [low, high]
@@ -94,12 +94,13 @@ def _slices(asked: EvaluateSpec, prepared: Prepared, measure: Measure) -> Slices
 
 
 def _sliced(found: Evaluation, slices: Slices) -> list[dict[str, Any]]:
-    """Return the metrics of all slices by part, as JSON."""
+    """Return the metrics of all slices by part, with their intervals, as JSON."""
     return [
         {
             "by": slicing.text,
             "value": slicing.name(place),
             "results": {part: one.results() for part, one in scores.items()},
+            "intervals": _intervals(scores),
         }
         for number, slicing in enumerate(slices.slicings)
         for place, scores in found.sliced(number)

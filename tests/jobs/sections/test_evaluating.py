@@ -12,6 +12,8 @@ import pytest
 
 from engine.bundle import Bundle, load
 from engine.calibration import Chain, Isotonic, Prior, Temperature
+from engine.metrics.confidence import wilson
+from jobs.report.wording import number
 from jobs.runs.result import Result
 from tests.jobs.input_jobs import Heard, one_cluster, run
 
@@ -136,7 +138,7 @@ def test_rare_classes_from_the_sampling_to_the_decision(tmp_path: Path) -> None:
 
 
 def test_slices_tell_where_a_model_is_worse(tmp_path: Path) -> None:
-    _, bundle, warnings = measured(
+    result, bundle, warnings = measured(
         tmp_path,
         rare(),
         features='columns = ["x", "z", "kind"]\n'
@@ -154,6 +156,16 @@ def test_slices_tell_where_a_model_is_worse(tmp_path: Path) -> None:
         for part in ("valid", "test"):
             counts = [found[part]["rows"] for (name, _), found in slices.items() if name == by]
             assert sum(counts) == results[part]["rows"]
+    # Each slice has intervals of its own rows.
+    for one in bundle.metrics["slices"]:
+        test, intervals = one["results"]["test"], one["intervals"]["test"]
+        for name in ("auc", "log_loss", "f1", "average_precision"):
+            assert intervals[name][0] <= test[name] <= intervals[name][1]
+        right = round(test["accuracy"] * test["rows"])
+        assert tuple(intervals["accuracy"]) == wilson(right, test["rows"])
+    page = Path(result.report).read_text()
+    low, high = bundle.metrics["slices"][0]["intervals"]["test"]["auc"]
+    assert f"<small>{number(low)} to {number(high)}</small>" in page
     (told,) = (text for text in warnings if "kind = odd" in text)
     assert told.startswith("the model is much worse on test rows with kind = odd: log_loss ")
     assert told in bundle.metrics["warnings"]
