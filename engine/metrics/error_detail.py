@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Final
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from engine.exact import ExactSum
 from engine.metrics import confidence
 from engine.metrics.confidence import Both, Interval, added
+from engine.metrics.counted import DISTINCT, ValueCounts
 from engine.metrics.losses import mape, squared_log
 from engine.metrics.residual_table import ResidualTable
 
@@ -32,6 +33,7 @@ class ErrorDetail:
         unlogged: Rows that have none: the label or the prediction is -1 or less.
         relative: Sums of `engine.metrics.losses.mape` and of its squares.
         table: Rows by prediction and residual.
+        sizes: Rows by absolute error.
     """
 
     fourths: ExactSum = field(default_factory=ExactSum)
@@ -40,12 +42,21 @@ class ErrorDetail:
     unlogged: int = 0
     relative: Both = _NOTHING
     table: ResidualTable = field(default_factory=ResidualTable)
+    sizes: ValueCounts = field(default_factory=ValueCounts)
 
     @classmethod
-    def of(cls, y: Floats, p: Floats) -> ErrorDetail:
-        """Measure one block of rows: finite labels and predictions, contiguous, shape (n,)."""
+    def of(cls, y: Floats, p: Floats, limit: int = DISTINCT) -> ErrorDetail:
+        """Measure one block of rows: finite labels and predictions, contiguous, shape (n,).
+
+        Args:
+            y: Labels.
+            p: Predictions.
+            limit: Most distinct absolute errors that are kept apart.
+        """
         blocks = (slice(start, start + _BLOCK) for start in range(0, len(y), _BLOCK))
-        return reduce(cls.merge, (cls._of_block(y[rows], p[rows]) for rows in blocks), cls())
+        found = reduce(cls.merge, (cls._of_block(y[rows], p[rows]) for rows in blocks), cls())
+        # Counted at once: to merge the counts of blocks would take a sort for each.
+        return replace(found, sizes=ValueCounts.of(np.abs(p - y), limit))
 
     @classmethod
     def _of_block(cls, y: Floats, p: Floats) -> ErrorDetail:
@@ -70,14 +81,19 @@ class ErrorDetail:
             self.unlogged + other.unlogged,
             added(self.relative, other.relative),
             self.table.merge(other.table),
+            self.sizes.merge(other.sizes),
         )
 
     def results(self, rows: int) -> dict[str, float]:
         """Return the metrics by name, of all rows that there are; NaN without."""
         if not rows:
-            return dict.fromkeys(("mape", "rmsle", "max_error"), float("nan"))
+            names = ("median_absolute_error", "mape", "rmsle", "max_error")
+            return dict.fromkeys(names, float("nan"))
         logged = self.logs[0].value / rows
+        median, off = self.sizes.quantile(0.5)
         return {
+            "median_absolute_error": median,
+            "median_absolute_error_error": off,
             "mape": self.relative[0].value / rows,
             "rmsle": float("nan") if self.unlogged else logged**0.5,
             "max_error": self.greatest,

@@ -14,9 +14,11 @@ from engine.errors import MillraceError, SpecError
 from engine.metrics.anomaly import AnomalyScores
 from engine.metrics.binary import BinaryScores
 from engine.metrics.clustering import ClusteringScores
+from engine.metrics.counted import DISTINCT
 from engine.metrics.custom import CustomMetric, CustomScores
 from engine.metrics.decision import Decision
 from engine.metrics.direction import higher_is_better, suggestion
+from engine.metrics.explained import SHARES
 from engine.metrics.histogram import LIMIT
 from engine.metrics.losses import LOSSES
 from engine.metrics.multiclass import MulticlassScores
@@ -40,7 +42,7 @@ _CHOSEN: Final[Mapping[str, tuple[str, ...]]] = {
         *("log_loss", "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted"),
         *("precision_macro", "precision_weighted", "recall_macro", "mcc", "kappa"),
     ),
-    "regression": ("rmse", "mae", "r2", "explained_variance", *LOSSES),
+    "regression": ("rmse", "mae", "r2", "explained_variance", *SHARES, *LOSSES),
     "clustering": (
         *("inertia", "mean_squared_distance", "silhouette"),
         *("calinski_harabasz", "davies_bouldin"),
@@ -54,6 +56,7 @@ _OF_OBJECTIVE: Final[Mapping[str, str]] = {
     "mean_absolute_percentage_error": "mape",
     "xentropy": "cross_entropy",
 }
+_SHARE_OF: Final[Mapping[str, str]] = {"mae": "d2_absolute_error", "quantile": "d2_pinball"}
 _FOLLOWED: Final = 2  # of these, the first ones are kept for each round
 _EVAL_AT_NAMES: Final = ("eval_at", "ndcg_eval_at", "ndcg_at", "map_eval_at", "map_at")
 _AT: Final = re.compile(r"(ndcg|map)@[1-9][0-9]{0,3}")
@@ -214,7 +217,9 @@ class Measure:
         if self.task == "multiclass":
             return MulticlassScores.of(y, p, self.classes, whole=whole, beta=self.beta)
         if self.task == "regression":
-            return RegressionScores.of(y, p, self._losses, self._loss_params, whole=whole)
+            losses, params, shares = self._losses, self._loss_params, self._shares(whole=whole)
+            kept = min(limit, DISTINCT)
+            return RegressionScores.of(y, p, losses, params, whole=whole, shares=shares, limit=kept)
         if query is None:
             raise MillraceError("a ranking cannot be measured: the rows have no queries")
         return RankingScores.of(y, p, query, self._rank_metrics)
@@ -243,7 +248,14 @@ class Measure:
     def _losses(self) -> tuple[str, ...]:
         """Losses of a regression beside those that every one has."""
         wanted = [*([self.metric] if self.metric else []), *self._objective_metric]
+        wanted += [SHARES[name].loss for name in wanted if name in SHARES]
         return tuple(dict.fromkeys(name for name in wanted if name in LOSSES))
+
+    def _shares(self, *, whole: bool) -> tuple[str, ...]:
+        """Shares of a loss that are told: what was asked for, and the objective's at the end."""
+        asked = [self.metric] if self.metric and self.metric in SHARES else []
+        own = [_SHARE_OF[name] for name in self._objective_metric if name in _SHARE_OF]
+        return tuple(dict.fromkeys([*asked, *(own if whole else [])]))
 
     @property
     def _rank_metrics(self) -> RankMetrics:

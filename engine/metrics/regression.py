@@ -15,7 +15,9 @@ from engine.errors import MillraceError
 from engine.exact import ExactSum, nearest
 from engine.metrics import confidence
 from engine.metrics.confidence import Both, Interval, added
+from engine.metrics.counted import DISTINCT, ValueCounts
 from engine.metrics.error_detail import ErrorDetail
+from engine.metrics.explained import SHARES, saved
 from engine.metrics.histogram import refuse_missing
 from engine.metrics.losses import LOSSES, ROOTED, Params
 from engine.metrics.scores import asked, mean
@@ -36,6 +38,9 @@ class RegressionScores:
         absolute: Sum of absolute errors.
         losses: Sums of other losses, and of their squares, by the name of the metric.
         detail: What only an evaluation tells; ``None`` for the rounds of a training.
+        labels: Rows by label; none unless a metric of `engine.metrics.explained` is wanted.
+        shares: Names of these metrics.
+        params: Parameters of the losses that they are shares of.
     """
 
     rows: int = 0
@@ -46,6 +51,9 @@ class RegressionScores:
     absolute: ExactSum = field(default_factory=ExactSum)
     losses: Mapping[str, Both] = field(default_factory=dict)
     detail: ErrorDetail | None = field(default_factory=ErrorDetail)
+    labels: ValueCounts = field(default_factory=ValueCounts)
+    shares: tuple[str, ...] = ()
+    params: Params = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -56,6 +64,8 @@ class RegressionScores:
         params: Params | None = None,
         *,
         whole: bool = True,
+        shares: Sequence[str] = (),
+        limit: int = DISTINCT,
     ) -> RegressionScores:
         """Score one block of rows.
 
@@ -65,6 +75,9 @@ class RegressionScores:
             losses: Metrics of `engine.metrics.losses` that are wanted too.
             params: Their parameters, under LightGBM's names.
             whole: Whether what only an evaluation tells is counted too.
+            shares: Metrics of `engine.metrics.explained` that are wanted too, whose losses are
+                among ``losses``.
+            limit: Most distinct errors and labels that are kept apart.
 
         Raises:
             MillraceError: On NaN or infinite values, unequal lengths, or values that have no such
@@ -82,7 +95,10 @@ class RegressionScores:
             *ExactSum.of_both(error),
             ExactSum.of(np.abs(error)),
             {n: ExactSum.of_both(LOSSES[n](labels, guesses, params or {})) for n in losses},
-            ErrorDetail.of(labels, guesses) if whole else None,
+            ErrorDetail.of(labels, guesses, limit) if whole else None,
+            ValueCounts.of(labels, limit) if shares else ValueCounts(),
+            tuple(shares),
+            params or {},
         )
 
     def merge(self, other: RegressionScores) -> RegressionScores:
@@ -99,6 +115,9 @@ class RegressionScores:
             self.absolute + other.absolute,
             {n: added(self.losses.get(n, none), other.losses.get(n, none)) for n in names},
             one.merge(two) if one is not None and two is not None else None,
+            self.labels.merge(other.labels),
+            self.shares or other.shares,
+            self.params or other.params,
         )
 
     def results(self, names: Collection[str] | None = None) -> dict[str, float]:
@@ -122,6 +141,7 @@ class RegressionScores:
                 "bias": lambda: mean(self.error.value, self.rows),
                 **{name: partial(float, value) for name, value in detail.items()},
                 **{name: partial(self._loss, name) for name in self.losses},
+                **{name: partial(self._share, name) for name in self.shares},
             },
             names,
         )
@@ -146,6 +166,10 @@ class RegressionScores:
         if self.detail is None or not self.detail.table.counts.size:
             return {}
         return {"residuals": self.detail.table.figure()}
+
+    def _share(self, name: str) -> float:
+        share = SHARES[name]
+        return saved(self.results({share.loss})[share.loss], share.lost(self.labels, self.params))
 
     def _loss(self, name: str) -> float:
         value = mean(self.losses[name][0].value, self.rows)
