@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from engine.baselines import CONSTANT
 from engine.evaluation.contestants import BASELINES, MODEL, UNCALIBRATED
 from engine.metrics import Scores
+from engine.metrics.reliability import expected_error
 
 K = TypeVar("K")
 Results = dict[str, Any]
@@ -48,7 +49,8 @@ class Evaluation:
 
         Under ``baselines`` by the name of each, and under ``uncalibrated`` those of the model
         before it was calibrated; under ``calibration_error`` by contestant and part how far the
-        probability of the second of two classes is from the share of it, on average.
+        probability of the second of two classes is from the share of it, on average; of several
+        classes, how far that of the predicted class is from the share of rows that it is right of.
         """
         found = {name: _results(self.of(name)) for name in BASELINES if self.of(name)}
         told: dict[str, Any] = {"baselines": found} if found else {}
@@ -82,15 +84,14 @@ def _results(scores: Mapping[str, Scores]) -> dict[str, Results]:
 def _errors(scores: Mapping[str, Scores]) -> dict[str, float]:
     """Return the expected calibration error by part, where probabilities are counted in bins.
 
-    Naeini, Cooper and Hauskrecht 2015, "Obtaining well calibrated probabilities using Bayesian
-    binning": the mean over the rows of how far their bin's mean prediction is from its share.
+    Of several classes it is the top-label error, of the predicted class alone, whichever that is:
+    Guo, Pleiss, Sun and Weinberger 2017, "On calibration of modern neural networks", equation 3.
+    (It says nothing of the other classes, nor of single ones: Gupta and Ramdas 2022, "Top-label
+    calibration and multiclass-to-binary reductions", ask more.)
     """
-    bins = {part: one.curves().get("calibration") for part, one in scores.items()}
-    return {
-        part: sum(n * abs(p - share) for n, p, share in found) / sum(n for n, _, _ in found)
-        for part, found in bins.items()
-        if found
-    }
+    curves = {part: one.curves() for part, one in scores.items()}
+    bins = {part: one.get("calibration", one.get("confidence")) for part, one in curves.items()}
+    return {part: expected_error(found) for part, found in bins.items() if found}
 
 
 def _merged(one: Mapping[K, Scores], two: Mapping[K, Scores]) -> dict[K, Scores]:

@@ -17,37 +17,20 @@ from engine.metrics.confidence import Interval
 from engine.metrics.decision import Decision
 from engine.metrics.histogram import LIMIT, ScoreHistogram, binary_labels
 from engine.metrics.ranked import Ranked, average_precision_error
+from engine.metrics.reliability import CalibrationBin, binned, bins_of, no_bins
 from engine.metrics.scores import Asked, asked, mean
 
 CLIP: Final = 1e-15
 """Least probability in a log loss: LightGBM's ``kEpsilon`` (include/LightGBM/meta.h), also the
 default ``eps`` of scikit-learn's ``log_loss`` up to 1.2."""
 
-BINS: Final = 20
 ROC_POINTS: Final = 200
 """Points of a curve that is kept."""
 
 DRAWN_SCORES: Final = 1 << 11
 """Ranges of scores that a bootstrap draws; the rest of an AUC in 2,048 ranges is of no account."""
 
-_FIXED_POINT: Final = float(1 << 24)  # an int64 bin then holds 2**39 rows without overflow
-
 Vector = npt.NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class CalibrationBin:
-    """Rows whose predicted probability falls in one twentieth of [0, 1].
-
-    Args:
-        rows: How many.
-        predicted: Their mean predicted probability.
-        observed: Their share of positives.
-    """
-
-    rows: int
-    predicted: float
-    observed: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +57,7 @@ class BinaryScores:
     fourths: ExactSum = field(default_factory=ExactSum)
     hits: int = 0
     alarms: int = 0
-    bins: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((3, BINS), np.int64))
+    bins: npt.NDArray[np.int64] = field(default_factory=no_bins)
     decision: Decision = field(default_factory=Decision)
 
     @classmethod
@@ -118,7 +101,7 @@ class BinaryScores:
             *confidence.sums((1.0 - likelihood) ** 2, whole),
             hits,
             int(np.count_nonzero(called)) - hits,
-            _bins(positive, p),
+            binned(positive, p),
             decision,
         )
 
@@ -242,11 +225,7 @@ class BinaryScores:
 
     def calibration(self) -> list[CalibrationBin]:
         """Return the bins that hold rows, from low to high probability."""
-        return [
-            CalibrationBin(rows, total / _FIXED_POINT / rows, positives / rows)
-            for rows, positives, total in self.bins.T.tolist()
-            if rows
-        ]
+        return bins_of(self.bins)
 
 
 def _gain(ranked: Callable[[], Ranked], percent: int) -> tuple[Asked, Asked]:
@@ -256,12 +235,3 @@ def _gain(ranked: Callable[[], Ranked], percent: int) -> tuple[Asked, Asked]:
         lambda: float(ranked().gain(share)),
         lambda: float(ranked().gain(share)) / share,
     )
-
-
-def _bins(positive: npt.NDArray[np.bool_], p: Vector) -> npt.NDArray[np.int64]:
-    place = np.minimum((p * BINS).astype(np.int64), BINS - 1)
-    fixed = np.rint(p.astype(np.float64) * _FIXED_POINT)
-    # Sums of integers below 2**53: exact in the float64 that bincount adds up in.
-    rows = np.bincount(place, minlength=BINS)
-    sums = [np.bincount(place, weights, BINS).astype(np.int64) for weights in (positive, fixed)]
-    return np.stack([rows, *sums])

@@ -17,6 +17,7 @@ from engine.metrics import confidence, confusion
 from engine.metrics.binary import CLIP
 from engine.metrics.confidence import Interval
 from engine.metrics.histogram import LIMIT, ScoreHistogram, refuse_missing
+from engine.metrics.reliability import binned, bins_of, no_bins
 from engine.metrics.scores import asked, mean
 
 MATRIX_CLASSES: Final = 20
@@ -48,6 +49,8 @@ class MulticlassScores:
         ranks: Of each class the rows by its probability, those of the class as positives; empty
             when there are more than ``AUC_CLASSES``, and for the rounds of a training.
         beta: Of F-beta.
+        top: Shape (3, `BINS`), rows by the probability of their predicted class, and whether
+            it is the true one; 0 for the rounds of a training.
     """
 
     confusion: Counts
@@ -57,6 +60,7 @@ class MulticlassScores:
     fourths: ExactSum = field(default_factory=ExactSum)
     ranks: tuple[ScoreHistogram, ...] = ()
     beta: float = 1.0
+    top: Counts = field(default_factory=no_bins)
 
     @classmethod
     def empty(cls, classes: int, beta: float = 1.0) -> MulticlassScores:
@@ -94,7 +98,8 @@ class MulticlassScores:
                 f"{outside} of {len(p)} predictions are not probabilities between 0 and 1",
                 hint="a multiclass model must return probabilities, not raw scores",
             )
-        cells = codes * classes + p.argmax(axis=1)
+        said = p.argmax(axis=1)
+        cells = codes * classes + said
         counts = np.bincount(cells, minlength=classes * classes).astype(np.int64)
         # Contiguous float64, so that the logarithm takes the same path wherever a block is cut.
         likelihood = p[np.arange(len(p)), codes].astype(np.float64)
@@ -104,6 +109,7 @@ class MulticlassScores:
             *(ExactSum.of_both(_distances(codes, p)) if whole else (ExactSum(), ExactSum())),
             _ranks(codes, p, classes) if whole else (),
             beta,
+            binned(said == codes, p[np.arange(len(p)), said]) if whole else no_bins(),
         )
 
     def merge(self, other: MulticlassScores) -> MulticlassScores:
@@ -116,6 +122,7 @@ class MulticlassScores:
             self.fourths + other.fourths,
             tuple(a.merge(b) for a, b in zip(self.ranks, other.ranks, strict=True)),
             self.beta,
+            self.top + other.top,
         )
 
     def by_class(self) -> Counts:
@@ -164,13 +171,15 @@ class MulticlassScores:
         """Return what a report draws.
 
         ``by_class``: the counts of `by_class`. ``decided_by_class``: precision, recall, F1 and AUC
-        of each class, ``None`` where there is none. ``confusion``: the matrix, unless there are too
-        many classes.
+        of each class, ``None`` where there is none. ``confidence``: bins of the probability of the
+        predicted class, each with its rows, their mean probability and the share that is right.
+        ``confusion``: the matrix, unless there are too many classes.
         """
         margins = confusion.Margins.of(self.confusion)
         aucs = [ranks.auc() for ranks in self.ranks] or [float("nan")] * len(self.confusion)
         columns = np.stack([margins.precision(), margins.recall(), margins.f_beta(1.0), aucs], 1)
         found = {
+            "confidence": [[one.rows, one.predicted, one.observed] for one in bins_of(self.top)],
             "by_class": self.by_class().tolist(),
             "decided_by_class": [
                 [None if math.isnan(value) else value for value in row] for row in columns.tolist()

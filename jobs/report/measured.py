@@ -60,7 +60,7 @@ def quality(metrics: Mapping[str, Any], classes: Sequence[Class], task: str | No
         roc=_curves(metrics.get("roc"), "false_rate", "true_rate"),
         pr=_curves(metrics.get("ranked"), "recall", "precision"),
         gain=_curves(metrics.get("ranked"), "share", "recall"),
-        calibration=bins,
+        calibration=bins or _bins(metrics.get("confidence")),
         uncalibrated=_parts(metrics.get("uncalibrated")),
         thresholds=_thresholds(bins),
         threshold=0.5 if chosen is None and task == "binary" else chosen,

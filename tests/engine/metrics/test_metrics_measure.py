@@ -204,7 +204,7 @@ def test_a_custom_metric_goes_with_every_task() -> None:
     shares = np.array([[0.5, 0.5], [0.2, 0.8]])
     scores = Measure("multiclass", 2, custom=(wrong,)).of(np.array([0, 1]), shares)
     assert scores.results()["first_wrong"] == 0.1
-    assert set(scores.curves()) == {"by_class", "decided_by_class", "confusion"}
+    assert set(scores.curves()) == {"by_class", "decided_by_class", "confusion", "confidence"}
     query = np.array([1, 1, 2], np.uint64)
     told = Measure("ranking", custom=(FAR,)).of(y, p, query).results()
     assert told["far"] == 3.0 and told["queries"] == 2

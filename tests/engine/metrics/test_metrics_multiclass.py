@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as hnp
 from sklearn import metrics as reference
 
 from engine.errors import MillraceError
-from engine.metrics import Measure, MulticlassScores
-from tests.engine.metrics.states import bits
+from engine.metrics import BINS, Measure, MulticlassScores
+from engine.metrics.reliability import expected_error
+from tests.engine.metrics.states import bits, merged
 
 Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 K = 4
@@ -107,7 +108,7 @@ def test_results_are_those_of_lightgbm() -> None:
 def test_what_a_report_draws_is_bounded() -> None:
     few, many = MulticlassScores.of(*sample(50), K), MulticlassScores.of(*sample(50, 21), 21)
     assert few.curves()["confusion"] == few.confusion.tolist()
-    assert set(many.curves()) == {"by_class", "decided_by_class"}
+    assert set(many.curves()) == {"by_class", "decided_by_class", "confidence"}
     rows, predicted, right = np.array(many.curves()["by_class"]).T
     assert rows.sum() == predicted.sum() == 50
     assert right.sum() == many.results()["accuracy"] * 50
@@ -139,3 +140,22 @@ def test_bad_values_are_refused_with_the_count(y: list[float], p: list[Any], say
 def test_states_travel() -> None:
     scores = MulticlassScores.of(*sample(100), K)
     assert state(pickle.loads(pickle.dumps(scores))) == state(scores)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300), st.integers(2, 6), st.integers(0, 99), st.lists(st.integers(0, 300)))
+def test_the_top_label_error_is_that_of_the_rows(
+    rows: int, classes: int, seed: int, cuts: list[int]
+) -> None:
+    random = np.random.default_rng(seed)
+    p = random.dirichlet(np.full(classes, 0.5), rows).astype(np.float32)
+    y = random.integers(0, classes, rows)
+    scores = merged(Measure("multiclass", classes).of, (y, p), cuts, seed)
+    top, right = p.max(axis=1), p.argmax(axis=1) == y
+    place = np.minimum((top * BINS).astype(int), BINS - 1)
+    expected = sum(
+        abs(top[here].astype(np.float64).sum() - right[here].sum()) / rows
+        for here in (place == bin for bin in range(BINS))
+    )
+    found = expected_error(scores.curves()["confidence"])
+    assert found == pytest.approx(expected, abs=2**-24)  # probabilities are added in units of it
