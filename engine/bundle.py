@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from engine.classes import Class
 from engine.contract import Rule
 from engine.errors import ModelError
 from engine.features.fitted import FittedPipeline
+from engine.models.additive import Additive
 from engine.models.learned import Learned
 from engine.models.stored import kept
 from engine.models.stored import restored as restored_model
 
 DIGESTS = "digests.json"
 CALIBRATION = "calibration.json"
+BASELINES = "baselines.json"
 TASK = ("task", "objective", "classes", "target", "query")
 """What ``task.json`` says; older bundles say only ``task`` and ``target``."""
 
@@ -55,6 +57,8 @@ class Bundle:
         query: Column that said which rows were ranked against each other, if any did.
         calibration: What makes probabilities of those that the model says, if anything does.
         threshold: Probability above which a row is of the second class; ``None``: 0.5.
+        baselines: What the model had to beat, by name, as fitted on its training rows; none where
+            it was not evaluated.
     """
 
     model: Learned
@@ -70,6 +74,7 @@ class Bundle:
     query: str | None = None
     calibration: Calibration | None = None
     threshold: float | None = None
+    baselines: Mapping[str, Additive] = field(default_factory=dict)
 
     def files(self) -> dict[str, bytes]:
         """Return the content of the bundle's files by name, with the digest list."""
@@ -87,6 +92,9 @@ class Bundle:
         }
         if self.calibration:
             contents[CALIBRATION] = _json(self.calibration.told())
+        if self.baselines:
+            told = {name: one.told() for name, one in self.baselines.items()}
+            contents[BASELINES] = _json(told)
         return digested(contents)
 
     def _task(self) -> dict[str, Any]:
@@ -161,6 +169,7 @@ def load(folder: Path) -> Bundle:
         task.get("query"),
         restored(parsed[CALIBRATION]) if CALIBRATION in parsed else None,
         task.get("threshold"),
+        {name: Additive.restored(told) for name, told in parsed.get(BASELINES, {}).items()},
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from engine.baselines import CONSTANT, Known, constant, contestants
-from engine.calibration import Prior
+from engine.calibration import Calibration
 from engine.evaluation.contestants import Contestant
 from engine.evaluation.measuring import Metrics
 from engine.metrics import Measure
+from engine.models.additive import Additive
 from engine.reserved import DRAW, TARGET
 from engine.training.fitting import Prepared
 from engine.training.preparing import matrix
@@ -17,15 +19,12 @@ KEPT: Final = 1 << 16
 """Distinct scores of a baseline that are kept apart for an AUC."""
 
 
-def baselines(
-    prepared: Prepared, known: Known, measure: Measure, *, all_of_them: bool
-) -> list[Contestant]:
+def baselines(prepared: Prepared, known: Known, *, all_of_them: bool) -> dict[str, Additive]:
     """Fit the baselines of a task that has a label.
 
     Args:
         prepared: The training data; their sample is what is fitted to.
         known: What the label is.
-        measure: How rows are measured.
         all_of_them: Whether there is more than the constant.
     """
     sample, pipeline = prepared.sample, prepared.pipeline
@@ -37,6 +36,18 @@ def baselines(
         x = matrix(pipeline, sample, training=prepared.learned)
         draws = sample[DRAW].to_numpy()
         found |= contestants(known, x, y, draws, frozenset(pipeline.categorical))
-    prior = Prior(prepared.data.balance.kept) if prepared.data.balance else None
+    return found
+
+
+def entered(
+    models: Mapping[str, Additive], prior: Calibration | None, measure: Measure
+) -> list[Contestant]:
+    """Return baselines as contestants.
+
+    Args:
+        models: By name.
+        prior: What corrects for training rows that were left out; None: none were.
+        measure: How rows are measured.
+    """
     coarse = Metrics(measure, KEPT)
-    return [Contestant(model, {name: prior}, coarse) for name, model in found.items()]
+    return [Contestant(model, {name: prior}, coarse) for name, model in models.items()]

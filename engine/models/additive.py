@@ -132,16 +132,23 @@ class Additive:
             sums = sums.clip(*self.bounds)
         return sums[:, 0] if sums.shape[1] == 1 else sums
 
+    def told(self) -> dict[str, Any]:
+        """Return all numbers as JSON values."""
+        parts = [{"is": type(part).__name__, **asdict(part)} for part in self.parts]
+        return {**vars(self), "parts": parts}
+
     def files(self) -> Mapping[str, bytes]:
         """Return all numbers as JSON."""
-        parts = [{"is": type(part).__name__, **asdict(part)} for part in self.parts]
-        told = {**vars(self), "parts": parts}
-        return {FILE: canonical(told)}
+        return {FILE: canonical(self.told())}
 
     @classmethod
     def of_files(cls, contents: Mapping[str, bytes]) -> Self:
         """Return the model that `files` told."""
-        told = json.loads(contents[FILE])
+        return cls.restored(json.loads(contents[FILE]))
+
+    @classmethod
+    def restored(cls, told: Mapping[str, Any]) -> Self:
+        """Return the model of what `told` said."""
         bounds = told["bounds"]
         return cls(
             told["width"],

@@ -52,8 +52,9 @@ def calibrated(context: Context, training: Training, prepared: Prepared, bundle:
     counting = Counted(classes, spec.calibrate == TEMPERATURE)
     one = Contestant(bundle.model, {MODEL: prior}, Counts(counting))
     outputs = 1 if classes == 2 else classes
+    parts = context.planned.train_partitions
     found, _ = measured(
-        context, prepared, "calibrate", [one], ("valid",), outputs=outputs, seed=spec.seed
+        context, prepared, parts, "calibrate", [one], ("valid",), outputs=outputs, seed=spec.seed
     )
     scores = found.of(MODEL).get("valid", counting.empty())
     assert isinstance(scores, CountedScores)
@@ -102,8 +103,10 @@ def _shifted(
     assert bundle.quantile is not None
     measure = Residuals(bundle.quantile)
     one = Contestant(bundle.model, {MODEL: None}, Counts(measure))
-    seed = training.spec.seed
-    found, _ = measured(context, prepared, "calibrate", [one], ("valid",), outputs=1, seed=seed)
+    seed, parts = training.spec.seed, context.planned.train_partitions
+    found, _ = measured(
+        context, prepared, parts, "calibrate", [one], ("valid",), outputs=1, seed=seed
+    )
     scores = found.of(MODEL).get("valid", measure.empty())
     assert isinstance(scores, ResidualScores)
     shift = shifted(bundle.quantile, scores.histogram)

@@ -10,8 +10,8 @@ from typing import Any
 from engine.baselines import Known
 from engine.bundle import Bundle
 from engine.evaluation import findings
-from engine.evaluation.contestants import MODEL, of_bundle
-from engine.evaluation.entrants import baselines
+from engine.evaluation.contestants import MODEL, of_bundle, uncalibrated
+from engine.evaluation.entrants import baselines, entered
 from engine.evaluation.measuring import Metrics
 from engine.evaluation.scored import Evaluation
 from engine.evaluation.slices import KEPT, Slices
@@ -42,14 +42,20 @@ def evaluated(context: Context, training: Training, prepared: Prepared, bundle: 
         threshold=bundle.deciding(),
         beta=1.0 if spec.threshold is None else spec.threshold.beta or 1.0,
     )
-    contestants = [of_bundle(bundle, Metrics(measure))]
     if spec.labelled:
         known = Known(spec.task, measure.classes, spec.loss, bundle.quantile)
-        contestants += baselines(prepared, known, measure, all_of_them=asked.baseline)
-    slices = _slices(asked, prepared, measure)
+        beaten = baselines(prepared, known, all_of_them=asked.baseline)
+        bundle = replace(bundle, baselines=beaten)
+    prior = uncalibrated(bundle.calibration)
+    contestants = [
+        of_bundle(bundle, Metrics(measure)),
+        *entered(bundle.baselines, prior, measure),
+    ]
+    slices = sliced(asked, prepared, measure)
     found, work = measured(
         context,
         prepared,
+        context.planned.train_partitions,
         "evaluate",
         contestants,
         PARTS,
@@ -61,16 +67,20 @@ def evaluated(context: Context, training: Training, prepared: Prepared, bundle: 
     for text in warnings:
         context.reporter.warning(text)
     context.reporter.step_done(found.results())
-    told = {
+    figures = told(found, work.slices)
+    figures |= {"train_share": work.share, "warnings": warnings}
+    return replace(bundle, metrics={**figures, **bundle.metrics})
+
+
+def told(found: Evaluation, slices: Slices | None) -> dict[str, Any]:
+    """Return what was found as JSON: ``results``, ``intervals``, ``baselines``, ``slices`` ..."""
+    return {
         "results": found.results(),
         "intervals": _intervals(found.of(MODEL)),
         **found.beside(),
         **found.curves(),
-        "train_share": work.share,
-        "warnings": warnings,
-        **({"slices": _sliced(found, work.slices)} if work.slices else {}),
+        **({"slices": _of_slices(found, slices)} if slices else {}),
     }
-    return replace(bundle, metrics={**told, **bundle.metrics})
 
 
 def _intervals(scores: Mapping[str, Scores]) -> dict[str, dict[str, list[float]]]:
@@ -85,7 +95,7 @@ def _intervals(scores: Mapping[str, Scores]) -> dict[str, dict[str, list[float]]
     }
 
 
-def _slices(asked: EvaluateSpec, prepared: Prepared, measure: Measure) -> Slices | None:
+def sliced(asked: EvaluateSpec, prepared: Prepared, measure: Measure) -> Slices | None:
     """Return what the model is measured by beside; the values are those of the sample."""
     found = tuple(
         replace(one, levels=one.frequent(prepared.sample)) for one in slicings(asked, prepared.data)
@@ -93,7 +103,7 @@ def _slices(asked: EvaluateSpec, prepared: Prepared, measure: Measure) -> Slices
     return Slices(found, Metrics(measure, KEPT), ()) if found else None
 
 
-def _sliced(found: Evaluation, slices: Slices) -> list[dict[str, Any]]:
+def _of_slices(found: Evaluation, slices: Slices) -> list[dict[str, Any]]:
     """Return the metrics of all slices by part, with their intervals, as JSON."""
     return [
         {

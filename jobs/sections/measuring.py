@@ -25,6 +25,7 @@ _OF_PART = {"train": ("train", "left_out")}
 def measured(
     context: Context,
     prepared: Prepared,
+    partitions: Sequence[Partition],
     step: str,
     contestants: Sequence[Contestant],
     wanted: Sequence[str],
@@ -37,7 +38,8 @@ def measured(
 
     Args:
         context: The run.
-        prepared: The training data after their survey.
+        prepared: The data after their survey.
+        partitions: The partitions of the data.
         step: Name of the step.
         contestants: Who is measured.
         wanted: Names of the parts; those without rows are left out.
@@ -61,7 +63,7 @@ def measured(
         seed,
         slices and replace(slices, parts=_held_out(wanted)),
     )
-    partitions = _holding(prepared, context.planned.train_partitions, work.parts)
+    partitions = _holding(prepared, partitions, work.parts)
     context.start(step, sum(part.rows for part in partitions))
     found = run(
         session.client,

@@ -97,6 +97,7 @@ def _bundle(
             "seed": spec.seed,
             "estimator": spec.estimator,
             "params": spec.lightgbm_params,
+            "metric": spec.metric,
             "versions": versions(),
             KEY: training.seen.told(),
             **({"base": training.base.told()} if training.base else {}),

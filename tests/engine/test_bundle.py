@@ -15,6 +15,7 @@ from engine.errors import ModelError
 from engine.features import encode, impute, scale
 from engine.features.pipeline import Pipeline
 from engine.models import Trees
+from engine.models.additive import Additive, Line, Steps
 from tests.engine.features.stepping import fit_pipeline
 
 FRAME = pl.DataFrame({"x": [0.1, None, 1 / 3], "c": ["a", "ü", "b"]})
@@ -69,6 +70,21 @@ def test_the_digest_is_of_what_decides_predictions() -> None:
     other = {**vars(BUNDLE), "metrics": {}, "provenance": {}}
     assert Bundle(**other).digest == BUNDLE.digest
     assert Bundle(**{**other, "model": Trees("tree\n")}).digest != BUNDLE.digest
+
+
+def test_baselines_are_kept_beside_the_model(tmp_path: Path) -> None:
+    parts = (
+        Line(0, 0.1, 1 / 3, (2.0,), (0.5,)),
+        Steps(1, True, (0.0, 3.0), ((1.0,), (2.0,), (3.0,), (4.0,))),
+    )
+    baselines = {
+        "constant": Additive(2, (0.1,)),
+        "linear": Additive(2, (1e-300,), parts, "logistic", (0.0, 1 / 3)),
+    }
+    bundle = Bundle(**{**vars(BUNDLE), "baselines": baselines})
+    assert load(registry.save(bundle.files(), tmp_path / "m")).baselines == baselines
+    assert bundle.digest == BUNDLE.digest  # they decide no prediction
+    assert not BUNDLE.baselines and "baselines.json" not in BUNDLE.files()
 
 
 def test_classes_keep_their_type_and_the_task_is_told(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from engine.boosting.council.labels import LabelCounts
 from engine.bundle import Bundle
 from engine.calibration import Isotonic
 from engine.evaluation.contestants import Contestant, of_bundle
-from engine.evaluation.entrants import baselines
+from engine.evaluation.entrants import baselines, entered
 from engine.evaluation.measuring import Metrics
 from engine.evaluation.scored import Evaluation
 from engine.evaluation.slices import Slices, Slicing
@@ -143,7 +143,7 @@ def prepared(task: str) -> Prepared:
 @lru_cache
 def entrants(task: str) -> tuple[Contestant, ...]:
     known = Known(task, 3 if task == "multiclass" else 0, TASKS[task])
-    return tuple(baselines(prepared(task), known, MEASURES[task], all_of_them=True))
+    return tuple(entered(baselines(prepared(task), known, all_of_them=True), None, MEASURES[task]))
 
 
 PARTS_SEEN = ("train", "valid", "test")
