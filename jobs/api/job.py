@@ -186,7 +186,7 @@ class Job:
     @property
     def sections(self) -> tuple[str, ...]:
         """The sections that do something, in their order."""
-        return tuple(name for name in SECTIONS if getattr(self.spec, name) is not None)
+        return tuple(name for name in SECTIONS if self.spec.does(name))
 
     def __repr__(self) -> str:
         """Return a line: name, sections, data."""

@@ -21,6 +21,7 @@ from jobs.runs.result import Result
 from jobs.sections import profiling
 from jobs.sections.context import Context
 from jobs.sections.preparation import prepare_rows
+from jobs.sections.remeasuring import remeasured
 from jobs.sections.scoring import score
 from jobs.sections.sorting import sort_rows
 from jobs.sections.statistics import statistics_of, watched_of
@@ -49,9 +50,12 @@ def sections(context: Context) -> Result:
     bundle: Bundle | None = None
     if planned.training:
         bundle = retried(context, "train", lambda: _train(context, result))
+    if planned.evaluating:
+        bundle = retried(context, "evaluate", lambda: _evaluate(context, result))
     manifest: Manifest | None = None
     if planned.scoring:
-        manifest = retried(context, "score", lambda: _score(context, bundle, result))
+        trained = bundle if planned.training else None
+        manifest = retried(context, "score", lambda: _score(context, trained, result))
     result.memory = {
         step.name: {"projected": step.peak, "measured": context.measured.get(step.name)}
         for step in context.planned.plan.steps
@@ -142,6 +146,17 @@ def _train(context: Context, result: Result) -> Bundle:
     result.metrics = dict(bundle.metrics.get("results", {}))
     result.trained_on = dict(bundle.provenance.get("ledger", {}))
     context.run.write_step("train", {"model": str(result.model), "metrics": result.metrics})
+    return bundle
+
+
+def _evaluate(context: Context, result: Result) -> Bundle:
+    work = context.planned.evaluating
+    assert work is not None
+    bundle = remeasured(context, work)
+    result.evaluated = work.folder
+    result.metrics = dict(bundle.metrics["results"])
+    result.evaluated_on = dict(bundle.provenance["ledger"])
+    context.run.write_step("evaluate", {"model": str(work.folder), "metrics": result.metrics})
     return bundle
 
 

@@ -11,8 +11,9 @@ from engine.errors import SpecError
 if TYPE_CHECKING:
     from jobs.spec.job import JobSpec
 
-SECTIONS = ("profile", "sort", "prepare", "train", "score")
-"""The sections that do something, in their order; ``tune`` and ``evaluate`` belong to ``train``."""
+SECTIONS = ("profile", "sort", "prepare", "train", "evaluate", "score")
+"""The sections that do something, in their order; ``tune`` belongs to ``train``, and so does
+``evaluate`` unless it names a model."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Selection:
         """
         from jobs.spec.problems import nearest  # the command line wants `SECTIONS` alone
 
-        there = [name for name in SECTIONS if getattr(job, name) is not None]
+        there = [name for name in SECTIONS if job.does(name)]
         for name in (*self.only, *filter(None, [self.since])):
             if name not in there:
                 what = f"the job has no section [{name}]{nearest(name, there)}"

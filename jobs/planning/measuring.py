@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from engine.baselines import ABOUT
 from engine.evaluation.slices import KEPT, MOST
+from engine.learners.estimator import UNLABELLED
 from engine.memory import Measured
 from engine.metrics.sample import SAMPLE
 from jobs.spec.evaluate import EvaluateSpec
+from jobs.work.evaluating import Evaluating
 from jobs.work.scorer import CLASSES
 from jobs.work.training import Training
 
@@ -17,6 +19,15 @@ _HELD_OUT = 2
 def calibration(training: Training) -> Measured:
     """Return what is counted of the validation rows: of several classes each against the rest."""
     return Measured(outputs=_outputs(training))
+
+
+def existing(work: Evaluating) -> Measured:
+    """Return what ``[evaluate]`` measures of a model that is there already, on one part."""
+    spec, bundle = work.spec, work.bundle
+    told = 1 + (bundle.calibration is not None) + len(bundle.baselines)
+    slices = len(spec.by) * (MOST + 1)
+    sampled = SAMPLE if bundle.task in UNLABELLED else 0
+    return Measured(told, 1, slices, len(spec.by), work.outputs, KEPT, sampled)
 
 
 def evaluation(spec: EvaluateSpec, training: Training) -> Measured:

@@ -11,8 +11,10 @@ from cluster.resources import Resources
 from cluster.session import offered
 from engine.plan import SMALLEST_BYTES, Partition, Plan, StepPlan
 from jobs.planning import projection
+from jobs.planning.evaluating import evaluate
 from jobs.planning.training import train
 from jobs.spec.job import JobSpec
+from jobs.work.evaluating import Evaluating, open_evaluating
 from jobs.work.preparing import Preparation, open_preparation
 from jobs.work.profiling import Profiling, open_profiling
 from jobs.work.scoring import Scoring, open_scoring
@@ -20,7 +22,7 @@ from jobs.work.sorting import Sorting, open_sorting
 from jobs.work.tracking import assert_tracking
 from jobs.work.training import Training, open_training
 
-W = TypeVar("W", bound=Profiling | Sorting | Preparation | Training | Scoring)
+W = TypeVar("W", bound=Profiling | Sorting | Preparation | Training | Evaluating | Scoring)
 SUBSETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """In how many turns training rows may be learned from, in the order in which it is tried."""
 
@@ -38,11 +40,13 @@ class Planned:
         sorting: What ``[sort]`` works on, if it is there.
         preparation: What ``[prepare]`` works on, if it is there.
         training: What ``[train]`` works on, if it is there.
+        evaluating: What ``[evaluate]`` works on, if it measures a model that is there already.
         scoring: What ``[score]`` works on, if it is there.
         profile_partitions: Partitions of the data to profile.
         sort_partitions: Partitions of the data to sort.
         prepare_partitions: Partitions of the data to prepare.
         train_partitions: Partitions of the training data.
+        evaluate_partitions: Partitions of the data that such a model is measured on.
         score_partitions: Partitions of the data to score.
         plan: The steps with their projected memory.
         subsets: In how many turns the training rows are learned from; 1 = all at once.
@@ -54,18 +58,23 @@ class Planned:
     sorting: Sorting | None
     preparation: Preparation | None
     training: Training | None
+    evaluating: Evaluating | None
     scoring: Scoring | None
     profile_partitions: Sequence[Partition]
     sort_partitions: Sequence[Partition]
     prepare_partitions: Sequence[Partition]
     train_partitions: Sequence[Partition]
+    evaluate_partitions: Sequence[Partition]
     score_partitions: Sequence[Partition]
     plan: Plan
     subsets: int = 1
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for ``plan --json`` and the run folder."""
-        opened = [self.profiling, self.sorting, self.preparation, self.training, self.scoring]
+        opened = (
+            *(self.profiling, self.sorting, self.preparation),
+            *(self.training, self.evaluating, self.scoring),
+        )
         datasets = {work.dataset.name: work.dataset for work in opened if work}
         return {
             "job": self.job.name,
@@ -91,6 +100,7 @@ def plan_job(job: JobSpec) -> Planned:
     sort = open_sorting(job.sort, job.data[job.sort.data]) if job.sort else None
     preparation = open_preparation(job) if job.prepare else None
     training = open_training(job) if job.train else None
+    evaluating = open_evaluating(job) if job.does("evaluate") else None
     scoring = open_scoring(job, training) if job.score else None
     steps: list[StepPlan] = []
 
@@ -107,6 +117,7 @@ def plan_job(job: JobSpec) -> Planned:
     # All rows at once if they fit, else one subset of them after the other.
     ways = [partial(train, job, subsets=subsets) for subsets in SUBSETS]
     train_parts, place = cut(training, *ways)
+    evaluate_parts, _ = cut(evaluating, evaluate)
     score_parts, _ = cut(scoring, projection.score)
     return Planned(
         job,
@@ -115,11 +126,13 @@ def plan_job(job: JobSpec) -> Planned:
         sort,
         preparation,
         training,
+        evaluating,
         scoring,
         profile_parts,
         sort_parts,
         prepare_parts,
         train_parts,
+        evaluate_parts,
         score_parts,
         Plan(tuple(steps), resources.workers, resources.memory),
         SUBSETS[place],

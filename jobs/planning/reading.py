@@ -13,6 +13,7 @@ from engine.memory import Shape
 from engine.plan import Partition, StepPlan
 from engine.split import Split
 from engine.training.preparing import TrainingData
+from jobs.work.evaluating import Evaluating
 from jobs.work.preparing import Preparation
 from jobs.work.profiling import Profiling
 from jobs.work.scoring import Scoring
@@ -21,7 +22,7 @@ from jobs.work.training import Training
 
 
 def shape_of(
-    work: Profiling | Sorting | Preparation | Training | Scoring,
+    work: Profiling | Sorting | Preparation | Training | Evaluating | Scoring,
     parts: Sequence[Partition],
     resources: Resources,
 ) -> Shape:

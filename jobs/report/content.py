@@ -31,7 +31,7 @@ def page(
     Args:
         result: What the run came to.
         planned: The plan, to stand beside what was measured.
-        bundle: The model.
+        bundle: The model that was trained or evaluated.
         manifest: The scored rows.
         started: When the run began.
     """
@@ -39,6 +39,7 @@ def page(
         "sorted rows": result.sorted,
         "prepared rows": result.prepared,
         "model": result.model,
+        "evaluated model": result.evaluated,
         "predictions": result.predictions,
         "statistics of them": result.statistics,
         **{f"scored by {key}": version for key, version in result.scored_by.items()},
@@ -49,15 +50,22 @@ def page(
         when=started,
         duration=(datetime.now(UTC) - started).total_seconds(),
         task=bundle.task if bundle else None,
-        metric=planned.job.train.metric if planned.job.train else None,
+        metric=_metric(planned),
         data=_data(planned, bundle),
         memory=_memory(planned, result),
         ledger=_ledger(manifest) if manifest else None,
         outputs={name: str(path) for name, path in outputs.items() if path},
-        quality=_quality(bundle) if bundle and planned.training else Quality(),
-        model=modelling(bundle) if bundle and planned.training else Modelling(),
+        quality=_quality(bundle) if bundle else Quality(),
+        model=modelling(bundle) if bundle else Modelling(),
         provenance=_provenance(planned, bundle, result),
     )
+
+
+def _metric(planned: Planned) -> str | None:
+    """Return the metric that was asked for, of a model that was there already or is trained."""
+    if planned.evaluating:
+        return planned.evaluating.measure.metric
+    return planned.job.train.metric if planned.job.train else None
 
 
 def _quality(bundle: Bundle) -> Quality:
@@ -66,18 +74,19 @@ def _quality(bundle: Bundle) -> Quality:
 
 def _provenance(planned: Planned, bundle: Bundle | None, result: Result) -> Provenance:
     job = json.dumps(planned.job.to_dict(), indent=2, ensure_ascii=False)
-    if bundle is None or not planned.training:
+    if bundle is None:
         return Provenance(job=job, versions=versions())
     told = bundle.provenance
     digests = {"data": told.get("data"), "training": told.get("fingerprint")}
     digests |= {"model": bundle.digest, "features": bundle.pipeline.digest}
+    earlier = result.model if "train" in result.skipped else result.evaluated
     facts = {
         "target": bundle.target,
         "estimator": told.get("estimator"),
         "objective": bundle.objective,
         "calibration": bundle.calibration.told().get("kind") if bundle.calibration else None,
         "seed": told.get("seed"),
-        "trained by": None if "train" not in result.skipped else f"an earlier run: {result.model}",
+        "trained by": f"an earlier run: {earlier}" if earlier else None,
     }
     return Provenance(
         job,
@@ -89,15 +98,16 @@ def _provenance(planned: Planned, bundle: Bundle | None, result: Result) -> Prov
 
 
 def _data(planned: Planned, bundle: Bundle | None) -> DataSummary | None:
-    if not (planned.training and bundle):
+    work = planned.training or planned.evaluating
+    if not (work and bundle):
         return None
-    dataset = planned.training.dataset
+    dataset = work.dataset
     rows, ledger = bundle.provenance["rows"], bundle.provenance.get("ledger", {})
     return DataSummary(
         rows={part: rows[part] for part in (*PARTS, *rows) if part in rows},
         files=len(dataset.source.files),
         bytes=dataset.stored_bytes,
-        partitions=len(planned.train_partitions),
+        partitions=len(planned.train_partitions or planned.evaluate_partitions),
         features=len(bundle.pipeline.features),
         labels=_labels(bundle),
         ledger={name: rows for name, rows in ledger.items() if isinstance(rows, int)},

@@ -26,7 +26,10 @@ class Result:
         prepared_rows: Where the rows of its data went, as in ``ledger``.
         model: Folder of the model's version, when the job trains.
         trained_on: Where the rows of its data went, in total and by file.
-        metrics: Its metrics by part.
+        evaluated: Folder of the version that was measured, when the job evaluates one that was
+            there already.
+        evaluated_on: Where the rows of its data went, in total and by file.
+        metrics: Metrics of the model that was trained or evaluated, by part.
         predictions: Folder of the predictions, when the job scores.
         scored_by: Version of each model that made them, by its key in ``[score]``.
         coverage: Share of labels that a prediction interval is to hold, nominally, if one is made.
@@ -47,6 +50,8 @@ class Result:
     prepared_rows: dict[str, Any] = field(default_factory=dict)
     model: Path | None = None
     trained_on: dict[str, Any] = field(default_factory=dict)
+    evaluated: Path | None = None
+    evaluated_on: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     predictions: Path | str | None = None
     scored_by: dict[str, str] = field(default_factory=dict)
@@ -63,7 +68,7 @@ class Result:
     def from_dict(cls, values: Mapping[str, Any]) -> Result:
         """Read back what ``to_dict`` returned; what is no URL becomes a path again."""
         told = dict(values)
-        for name in ("sorted", "prepared", "model", "predictions"):
+        for name in ("sorted", "prepared", "model", "evaluated", "predictions"):
             if told.get(name) is not None and not in_store(told[name]):
                 told[name] = Path(told[name])
         return cls(**told)

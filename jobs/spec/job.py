@@ -75,10 +75,18 @@ class JobSpec(Section):
     prepare: PrepareSpec | None = Field(None, description="Write features as data.")
     train: TrainSpec | None = Field(None, description="Train a model.")
     tune: TuneSpec | None = Field(None, description="Find the parameters of `[train]`.")
-    evaluate: EvaluateSpec | None = Field(None, description="Measure the trained model.")
+    evaluate: EvaluateSpec | None = Field(None, description="Measure a model.")
     explain: ExplainSpec | None = Field(None, description="Say what the trained model looks at.")
     score: ScoreSpec | None = Field(None, description="Predict with a model.")
     track: TrackSpec | None = Field(None, description="Record the run with MLflow.")
+
+    def does(self, section: str) -> bool:
+        """Tell whether a section is there that does something by itself, by its name.
+
+        ``[evaluate]`` does so where it names a model; else it belongs to ``[train]``.
+        """
+        own = getattr(self, section) is not None
+        return own and not (section == "evaluate" and self.train is not None)
 
     @property
     def remote(self) -> bool:
@@ -103,19 +111,22 @@ class JobSpec(Section):
         return self
 
     def _sections(self) -> Iterator[Problem]:
-        done = (self.profile, self.sort, self.prepare, self.train, self.score)
+        done = (self.profile, self.sort, self.prepare, self.train, self.evaluate, self.score)
         if not any(done):
             what = "has nothing to do: add [profile], [sort], [prepare], [train] or [score]"
             yield Problem((), what)
         yield from self._features()
         yield from self._explain()
+        yield from self._evaluate()
         if self.tune is not None:
             yield from tuning_problems(self.tune, self.train)
+
+    def _evaluate(self) -> Iterator[Problem]:
         if self.evaluate is None:
             return
-        if self.train is None:
-            yield Problem(("evaluate",), "measures the model of [train], which is not there")
-        elif self.train.split is None and self.train.labelled:
+        for problem in self.evaluate.model_problems(trains=self.train is not None):
+            yield Problem(("evaluate", *problem.key), problem.what)
+        if self.train is not None and self.train.split is None and self.train.labelled:
             yield Problem(("evaluate",), "needs held-out rows: give train.split")
 
     def _explain(self) -> Iterator[Problem]:
@@ -150,10 +161,11 @@ class JobSpec(Section):
             ("sort", self.sort),
             ("prepare", self.prepare),
             ("train", self.train),
+            ("evaluate", self.evaluate),
             ("score", self.score),
         )
         for section, spec in sections:
-            if spec is not None and spec.data not in self.data:
+            if spec is not None and spec.data is not None and spec.data not in self.data:
                 what = f"there is no [data.{spec.data}]{nearest(spec.data, self.data)}"
                 yield Problem((section, "data"), what)
 

@@ -28,17 +28,17 @@ def job() -> JobSpec:
 
 
 def sections(job: JobSpec) -> list[str]:
-    return [name for name in (*SECTIONS, "evaluate") if getattr(job, name) is not None]
+    return [name for name in SECTIONS if getattr(job, name) is not None]
 
 
 @pytest.mark.parametrize(
     ("selection", "left"),
     [
-        (ALL, ["profile", "train", "score", "evaluate"]),
+        (ALL, ["profile", "train", "evaluate", "score"]),
         (Selection(only=("score",)), ["score"]),
         (Selection(only=("train",)), ["train", "evaluate"]),
         (Selection(only=("score", "profile")), ["profile", "score"]),
-        (Selection(since="train"), ["train", "score", "evaluate"]),
+        (Selection(since="train"), ["train", "evaluate", "score"]),
         (Selection(since="score"), ["score"]),
         (Selection(only=("train",), since="profile"), ["train", "evaluate"]),
     ],
@@ -46,6 +46,19 @@ def sections(job: JobSpec) -> list[str]:
 def test_what_is_left(job: JobSpec, selection: Selection, left: list[str]) -> None:
     assert sections(selection.applied(job)) == left
     assert Selection.from_dict(selection.to_dict()) == selection
+
+
+def test_an_evaluation_of_a_model_is_a_section_of_its_own() -> None:
+    given = {"evaluate": {"model": "m@1", "data": "t"}, "score": SCORE}
+    job = JobSpec.model_validate({"name": "j", "data": DATA, **given})
+    assert sections(Selection(only=("evaluate",)).applied(job)) == ["evaluate"]
+    assert sections(Selection(since="score").applied(job)) == ["score"]
+    assert job.does("evaluate") and not job.does("train")
+
+
+def test_an_evaluation_of_the_trained_model_is_not(job: JobSpec) -> None:
+    with pytest.raises(SpecError, match=r"no section \[evaluate\]"):
+        Selection(only=("evaluate",)).applied(job)
 
 
 def test_a_job_read_back_is_the_job(job: JobSpec) -> None:

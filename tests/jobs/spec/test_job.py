@@ -220,6 +220,16 @@ def test_sections_need_each_other(tmp_path: Path) -> None:
     assert set(found) == {"features", "evaluate"}
 
 
+def test_what_is_evaluated_is_said_once(tmp_path: Path) -> None:
+    head = 'name = "x"\n[data.a]\npath = "a"\n[evaluate]\n'
+    assert set(problems(tmp_path, head + 'model = "m@3"')) == {"evaluate.data"}
+    assert "no version" in problems(tmp_path, head + 'model = "m"\ndata = "a"')["evaluate.model"]
+    found = problems(tmp_path, head + 'model = "m@3"\ndata = "b"')
+    assert "there is no [data.b]" in found["evaluate.data"]
+    text = changed("[evaluate]", '[evaluate]\nmodel = "m@3"\ntarget = "y"')
+    assert set(problems(tmp_path, text)) == {"evaluate.model", "evaluate.target"}
+
+
 def test_all_problems_at_once_with_their_lines(tmp_path: Path) -> None:
     text = changed("workers = 2", "worker = 2").replace('"binary"', '"binray"')
     text = text.replace("valid = 0.1", "valid = 2.0").replace("min = -120", 'min = "low"')
