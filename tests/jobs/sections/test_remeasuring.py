@@ -120,7 +120,13 @@ def same(one: Any, other: Any) -> bool:
     return one == other or all(none)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param(task, marks=() if task in ("binary", "clustering") else pytest.mark.long)
+        for task in TASKS
+    ],
+)
 def test_it_says_of_rows_what_training_said_of_them(task: str, tmp_path: Path) -> None:
     train = TRAIN.format(train=TASKS[task])
     version = run(write(tmp_path, table(), train)).model
@@ -232,6 +238,7 @@ def test_data_without_what_the_model_needs_or_without_labels(tmp_path: Path, mod
         run(month(tmp_path / "b", model, empty))
 
 
+@pytest.mark.long
 def test_rankings_under_folds_of_queries(tmp_path: Path) -> None:
     """Every query is held out once and whole: its NDCG is counted in its fold, and in all."""
     frame = table()
