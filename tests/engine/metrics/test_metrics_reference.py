@@ -177,7 +177,7 @@ def test_numbers(data: Pair, cuts: list[int], order: int | None) -> None:
         assert np.isnan(results["rmsle"])
     if np.ptp(y) == 0:
         assert np.isnan(results["r2"]) and np.isnan(results["explained_variance"])
-    elif np.std(y) > 1e-3 * np.abs(y).max():  # scikit-learn's own rounding is small enough
+    elif np.std(y) > 1e-2 * np.abs(y).max():  # scikit-learn's own rounding is small enough
         assert same(1 - results["r2"], 1 - reference.r2_score(y, p))
         explained = reference.explained_variance_score(y, p)
         assert same(1 - results["explained_variance"], 1 - explained)
