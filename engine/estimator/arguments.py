@@ -1,21 +1,19 @@
-"""What scikit-learn asks of an estimator beside fit and predict: its arguments, copies, pickles."""
+"""The arguments of LightGBM's estimators."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
-from typing import Any, Self
-
-from sklearn.base import BaseEstimator
+from typing import Any
 
 from engine.estimator.parameters import Parameters
+from engine.estimator.tabular import Tabular
 
 _APART = ("client", "scratch")
 """Arguments that say how the work is done."""
 
 
-class Arguments(BaseEstimator):  # type: ignore[misc]
-    """The constructor of all estimators, and their tags.
+class Arguments(Tabular):
+    """The constructor of all estimators of LightGBM.
 
     Args:
         boosting_type: ``gbdt``, ``dart`` or ``rf``.
@@ -48,9 +46,6 @@ class Arguments(BaseEstimator):  # type: ignore[misc]
     boosting_type: str
     importance_type: str
     class_weight: Mapping[Any, float] | str | None
-    client: Any
-    scratch: str | None
-    _extra: dict[str, Any]
 
     def __init__(
         self,
@@ -85,39 +80,6 @@ class Arguments(BaseEstimator):  # type: ignore[misc]
             given.pop(name, None)
         self.__dict__.update(given, _extra=kwargs)
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return all arguments by name, the extra parameters too."""
-        found: dict[str, Any] = super().get_params(deep=deep)
-        return found | self._extra
-
-    def set_params(self, **params: Any) -> Self:
-        """Set arguments; what the constructor does not name is an extra parameter."""
-        own = super().get_params(deep=False)
-        for name, value in params.items():
-            if name in own:
-                setattr(self, name, value)
-            else:
-                self._extra = {**self._extra, name: value}
-        return self
-
     def _parameters(self) -> Parameters:
-        own = super().get_params(deep=False)
+        own = self._own_params()
         return Parameters.of({n: v for n, v in own.items() if n not in _APART}, self._extra)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state without the client, which lives in one process only."""
-        return {**super().__getstate__(), "client": None}
-
-    def __sklearn_clone__(self) -> Self:
-        """Return an unfitted copy with the same client."""
-        made: Self = BaseEstimator.__sklearn_clone__(copy.copy(self))
-        made.client = self.client
-        return made
-
-    def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn asks: missing values are fine, sparse matrices are not taken."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = False
-        tags.target_tags.required = True
-        return tags

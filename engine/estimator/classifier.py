@@ -13,7 +13,6 @@ from engine.estimator.collected import Collected
 from engine.estimator.columns import Categorical
 from engine.estimator.given import Given, held_out
 from engine.estimator.model import Model
-from engine.estimator.refusal import Unfit
 
 
 class LGBMClassifier(ClassifierMixin, Model):  # type: ignore[misc]
@@ -33,12 +32,8 @@ class LGBMClassifier(ClassifierMixin, Model):  # type: ignore[misc]
     _CLASSES: ClassVar[bool] = True
 
     def _task(self, files: Collected) -> tuple[Task, int]:
-        self.classes_ = files.classes
-        count = self.n_classes_ = len(self.classes_)
-        if count < 2:
-            what = f"y holds one class, {self.classes_.tolist()}; a classifier needs two"
-            raise Unfit(what, hint="look at the labels and the filter")
-        return ("binary", 0) if count == 2 else ("multiclass", count)
+        self._keep_classes(files.several_classes())
+        return ("binary", 0) if self.n_classes_ == 2 else ("multiclass", self.n_classes_)
 
     def fit(
         self,

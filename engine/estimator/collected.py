@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from engine.estimator.refusal import Unfit
 from engine.estimator.source import SpooledRows, SpoolFile
 from engine.estimator.spool import Spooled
 from engine.estimator.tasks import here, on_dask
-from engine.plan import Partition
+from engine.plan import Partition, Slice
 from engine.queries import assert_whole, heads
 
 Matrix = npt.NDArray[np.float32]
@@ -63,6 +64,22 @@ class Collected:
         found = np.unique(np.concatenate([one.labels for one in self.train]))
         assert_few(len(found))
         return found
+
+    def several_classes(self) -> npt.NDArray[Any]:
+        """Return the classes.
+
+        Raises:
+            Unfit: There is one alone.
+        """
+        if len(self.classes) < 2:
+            what = f"y holds one class, {self.classes.tolist()}; a classifier needs two"
+            raise Unfit(what, hint="look at the labels and the filter")
+        return self.classes
+
+    @property
+    def rows(self) -> int:
+        """Number of training rows."""
+        return sum(one.rows for one in self.train)
 
     @cached_property
     def levels(self) -> dict[int, tuple[str, ...]]:
@@ -113,13 +130,25 @@ class Collected:
             head = heads([one.runs for one in files])
             for place, one, going_on in zip(self._places(files), files, head, strict=True):
                 rows[place] |= {part: one.rows, f"{part}_head": going_on}
+        counted = [found.get("train", 0) + found.get("valid", 0) for found in rows]
+        firsts = accumulate(counted, initial=0)
         return [
             ShardPart(
-                Partition(index, (), sum(found.get(p, 0) for p in ("train", "valid")), 0, 0, 0),
+                Partition(index, (Slice(index, 0, count, first),), count, 0, size, size),
                 **{"train": 0, "valid": 0, **found},
             )
-            for index, found in enumerate(rows)
+            for index, (found, count, first, size) in enumerate(
+                zip(rows, counted, firsts, self._sizes(), strict=False)
+            )
         ]
+
+    def _sizes(self) -> list[int]:
+        """Return the bytes of the files of each partition; they are mapped when they are read."""
+        sizes = [0] * self._count
+        for files in (self.train, self.valid):
+            for place, one in zip(self._places(files), files, strict=True):
+                sizes[place] += one.size
+        return sizes
 
     def sample(self, most: int, seed: int, client: Any) -> Matrix:
         """Draw training rows; which ones does not depend on how the rows are cut.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -34,11 +34,13 @@ class Columns:
         names: In the order of the matrix.
         kinds: What each of them holds.
         named: Whether rows come with these names; the columns of an array have none.
+        types: In the table of the fit.
     """
 
     names: tuple[str, ...]
     kinds: tuple[Kind, ...]
     named: bool
+    types: tuple[pl.DataType, ...] = field(compare=False)
 
     @classmethod
     def of_frame(cls, types: Mapping[str, pl.DataType], categorical: Categorical) -> Columns:
@@ -54,14 +56,15 @@ class Columns:
         names = tuple(types)
         chosen = _positions(categorical, names)
         kinds = (_kind(name, types[name], i in chosen) for i, name in enumerate(names))
-        return cls(names, tuple(kinds), True)
+        return cls(names, tuple(kinds), True, tuple(types.values()))
 
     @classmethod
     def of_array(cls, width: int, categorical: Categorical) -> Columns:
         """Return the features of an array with so many columns."""
         names = tuple(f"Column_{i}" for i in range(width))  # LightGBM's own names
         chosen = _positions(categorical, names)
-        return cls(names, tuple("code" if i in chosen else "number" for i in range(width)), False)
+        kinds = tuple[Kind, ...]("code" if i in chosen else "number" for i in range(width))
+        return cls(names, kinds, False, (pl.Float64(),) * width)
 
     @property
     def categorical(self) -> tuple[int, ...]:
@@ -96,7 +99,7 @@ class Columns:
         }
 
     def matrix(self, rows: Any, levels: Levels) -> npt.NDArray[np.float32]:
-        """Return rows as LightGBM sees them.
+        """Return rows as a model sees them.
 
         Args:
             rows: Numbers, shape (n, features), or a Polars frame that has these columns.

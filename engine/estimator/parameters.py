@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
 from cluster.resources import machine_cores
 from engine.boosting.learning import Learning, Task
 from engine.boosting.params.names import ALIASES
 from engine.estimator.columns import position
+from engine.estimator.open_params import seed
 from engine.estimator.refusal import Unfit
 
 NAMES: Final[Mapping[str, str]] = {
@@ -87,14 +86,7 @@ class Parameters:
     @property
     def seed(self) -> int:
         """Seed of everything that is drawn; a generator is asked for one."""
-        state = self.arguments["random_state"]
-        if state is None:
-            return Learning.seed
-        if isinstance(state, np.random.RandomState):
-            return int(state.randint(np.iinfo(np.int32).max))
-        if isinstance(state, np.random.Generator):
-            return int(state.integers(np.iinfo(np.int32).max))
-        return int(state)
+        return seed(self.arguments["random_state"])
 
     @property
     def threads(self) -> int:

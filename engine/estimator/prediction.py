@@ -1,6 +1,6 @@
 """Predictions for rows of any kind of table.
 
-They are what the trees say. Calibrations (`engine.calibration`) are of bundles, which jobs train
+They are what the model says. Calibrations (`engine.calibration`) are of bundles, which jobs train
 and `[score]` reads; an estimator has none, and reads no bundle.
 """
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 from engine.estimator.columns import Columns, Levels
 from engine.estimator.given import library
 from engine.estimator.refusal import Unfit
+from engine.models import Learned, Scores, Trees
 from engine.plan import target_bytes
 from engine.predict import predictor
 from engine.schema import require
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     import dask.dataframe as dd
     import pandas as pd
 
-What = Literal["raw", "value", "label", "probability"]
+What = Literal["raw", "value", "label", "probability", "cluster", "distance", "inlier"]
+"""``raw`` scores of trees, what the model says (``value``), the ``label`` of the likeliest class,
+the ``probability`` of each; the ``cluster`` of a row and the ``distance`` to it; ``inlier``: 1, or
+-1 for a row that is odd."""
 
 Values = npt.NDArray[Any]
 
@@ -37,13 +41,13 @@ class Scorer:
     """A model with what it must know of its rows; small, and sent to workers once.
 
     Attributes:
-        model: Model text.
+        model: The model.
         columns: The features.
         levels: Categories of the levelled ones.
         classes: Classes of a classifier, in order; None = the model tells numbers.
     """
 
-    model: str
+    model: Learned
     columns: Columns
     levels: Levels
     classes: Values | None = None
@@ -53,23 +57,34 @@ class Scorer:
 
         Args:
             rows: Numbers, shape (n, features), or a Polars frame with the features.
-            what: ``raw`` scores, the model's ``value``, the ``label`` of the likeliest class, or
-                the ``probability`` of each class.
-            threads: For all rows together.
+            what: What is wanted.
+            threads: For all rows together; trees alone use several.
 
         Returns:
-            Shape (n,), or (n, classes) for probabilities and for raw scores of several classes.
+            Shape (n,), or (n, classes) for probabilities and for raw scores of several classes, or
+            (n, components).
         """
-        model = predictor(self.model, threads=threads)
         step = target_bytes(0, len(self.columns.names)) // (4 * len(self.columns.names))
         made = []
         for start in range(0, max(1, len(rows)), step):
             x = self.columns.matrix(rows[start : start + step], self.levels)
-            made.append(model.raw(x) if what == "raw" else self._answers(model.predict(x), what))
+            made.append(self._answers(self._said(x, what, threads), what))
         return np.concatenate(made)
 
-    def _answers(self, found: npt.NDArray[np.float64], what: What) -> Values:
-        if self.classes is None or what == "value":
+    def _said(self, x: npt.NDArray[np.float32], what: What, threads: int) -> Scores:
+        if not isinstance(self.model, Trees):
+            return self.model.predict(x)
+        trees = predictor(self.model.text, threads=threads)
+        return trees.raw(x) if what == "raw" else trees.predict(x)
+
+    def _answers(self, found: Scores, what: What) -> Values:
+        if what == "cluster":
+            return found[:, 0].astype(np.int64)
+        if what == "distance":
+            return found[:, 1]
+        if what == "inlier":
+            return np.where(found > 0, -1, 1)
+        if self.classes is None or what in ("raw", "value"):
             return found
         if what == "label":
             codes = found.argmax(axis=1) if found.ndim == 2 else (found > 0.5).astype(np.int64)
@@ -88,7 +103,8 @@ class Scorer:
 
         Returns:
             An array for rows in memory. Otherwise a lazy Dask series ``prediction``, or a Dask
-            DataFrame with a column ``probability_<class>`` (``raw_<class>``) for each class.
+            DataFrame with a column ``probability_<class>`` (``raw_<class>``) for each class, or
+            ``component_<number>`` for each component.
 
         Raises:
             Unfit: The rows are not those that the model was fitted on.
@@ -138,10 +154,14 @@ class Scorer:
             # Of no rows pandas could not tell that objects are text.
             kind = pd.Series(self.classes).dtype if what == "label" else values.dtype
             return pd.Series(values, index=index, name="prediction", dtype=kind)
-        assert self.classes is not None
+        return pd.DataFrame(values, index=index, columns=self.names(what, values.shape[1]))
+
+    def names(self, what: What, width: int) -> list[str]:
+        """Return the names of the columns of predictions that are several a row."""
+        if self.classes is None:
+            return [f"component_{number + 1}" for number in range(width)]
         prefix = "raw" if what == "raw" else "probability"
-        names = [f"{prefix}_{one}" for one in self.classes]
-        return pd.DataFrame(values, index=index, columns=names)
+        return [f"{prefix}_{one}" for one in self.classes]
 
 
 def _predicted(
