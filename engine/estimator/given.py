@@ -28,6 +28,8 @@ class Given:
         init: Raw scores that boosting starts from, one or several for each row; or None.
         query: Query of each row, for ranking; or None.
         group: Rows of each query, one after the other, instead of ``query``; or None.
+        unlabelled: What is learned needs no labels: none are read. A column that ``y`` names is no
+            feature all the same.
     """
 
     x: Any
@@ -36,11 +38,18 @@ class Given:
     init: Any = None
     query: Any = None
     group: Any = None
+    unlabelled: bool = False
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Return the vectors that must be there."""
+        return () if self.unlabelled else ("y",)
 
     @property
     def vectors(self) -> Mapping[str, Any]:
         """Return the vectors that there are, by name."""
-        every = {name: getattr(self, name) for name in ("y", "weight", "init", "query", "group")}
+        names = (*self.needed, "weight", "init", "query", "group")
+        every = {name: getattr(self, name) for name in names}
         return {name: values for name, values in every.items() if values is not None}
 
     @property
@@ -50,6 +59,26 @@ class Given:
         if isinstance(self.init, (list, tuple)) and all(isinstance(one, str) for one in self.init):
             named["init"] = list(self.init)
         return named
+
+    @property
+    def taken(self) -> list[str]:
+        """Return the columns of ``x`` that are no features."""
+        named = [name for names in self.named.values() for name in names]
+        return [*named, self.y] if self.unlabelled and isinstance(self.y, str) else named
+
+    def assert_labels(self, owner: str, hint: str) -> None:
+        """Refuse rows without labels, where some are needed.
+
+        Args:
+            owner: The estimator's name.
+            hint: How labels are given.
+
+        Raises:
+            Unfit: There are none.
+        """
+        if self.y is None and not self.unlabelled:
+            what = f"this {owner} requires y to be passed, but the target y is None"
+            raise Unfit(what, hint=hint)
 
 
 def library(x: Any) -> Library:

@@ -54,14 +54,15 @@ class Held:
             Unfit: Vectors have other lengths than the rows, or cannot be what they are for.
         """
         if isinstance(given.x, np.ndarray):
-            if given.named:
-                what = f"an array has no column {next(iter(given.named.values()))[0]!r}"
+            if given.taken:
+                what = f"an array has no column {given.taken[0]!r}"
                 raise Unfit(what, where=owner, hint="give the values, or a frame")
             own = columns or Columns.of_array(given.x.shape[1], categorical)
             return cls(own, given.x, _vectors(given, None, owner))
         frame = as_polars(given.x, None)
         vectors = _vectors(given, frame, owner)
-        taken = {name for names in given.named.values() for name in names}
+        taken = given.taken
+        require(taken, frame.schema, owner)
         types = {name: kind for name, kind in _types(given.x, frame).items() if name not in taken}
         if columns is None:
             columns = Columns.of_frame(types, categorical)
@@ -96,25 +97,24 @@ def _types(x: Any, frame: pl.DataFrame) -> dict[str, pl.DataType]:
 
 
 def _vectors(given: Given, frame: pl.DataFrame | None, owner: str) -> dict[str, npt.NDArray[Any]]:
+    given.assert_labels(owner, 'give labels, or the name of their column: y="label"')
     named = {} if frame is None else given.named
     found = {
         name: _array(frame, named.get(name), vector, name, owner)
         for name, vector in given.vectors.items()
     }
-    if "y" not in found:
-        what = f"this {owner} requires y to be passed, but the target y is None"
-        raise Unfit(what, hint='give labels, or the name of their column: y="label"')
-    y = found["y"] = column_or_1d(found["y"], warn=True)
-    assert_all_finite(y, input_name="y")
-    check_consistent_length(given.x, y)
+    if "y" in found:
+        found["y"] = column_or_1d(found["y"], warn=True)
+        assert_all_finite(found["y"], input_name="y")
+    rows = len(given.x)
     if "weight" in found and found["weight"].ndim != 1:
         raise Unfit("Sample weights must be 1D array or scalar", where="sample_weight")
     if "group" in found:
-        found["query"] = queries(found.pop("group"), len(y))
-    if "init" in found and found["init"].size != len(y) and found["init"].ndim == 1:
+        found["query"] = queries(found.pop("group"), rows)
+    if "init" in found and found["init"].size != rows and found["init"].ndim == 1:
         # LightGBM takes the scores of all rows for one class after the other.
-        found["init"] = found["init"].reshape(-1, len(y)).T
-    check_consistent_length(*found.values())
+        found["init"] = found["init"].reshape(-1, rows).T
+    check_consistent_length(given.x, *found.values())
     return found
 
 

@@ -60,15 +60,15 @@ class Lazy:
             Unfit: A vector is not in the same partitions as the rows.
         """
         known, named = arrow_types(given.x), given.named
-        taken = [name for names in named.values() for name in names]
+        taken = given.taken
         require(taken, polars_types(known), owner)
-        if "y" not in given.vectors:
-            raise Unfit(f"{owner} requires y to be passed, but the target y is None", hint=_LABELS)
+        given.assert_labels(owner, _LABELS)
         types = {n: kind for n, kind in column_types(given.x, known).items() if n not in taken}
         if columns is None:
             columns = Columns.of_frame(types, categorical)
         columns.assert_in(types, owner)
-        read = {name: known[name] for name in dict.fromkeys([*columns.names, *taken])}
+        vectors = [name for names in named.values() for name in names]
+        read = {name: known[name] for name in dict.fromkeys([*columns.names, *vectors])}
         frame = given.x[[name for name in given.x.columns if str(name) in read]]
         free = {name: one for name, one in given.vectors.items() if name not in named}
         pieces = {name: _pieces(name, one, frame.npartitions) for name, one in free.items()}

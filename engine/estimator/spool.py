@@ -81,7 +81,7 @@ def spool(order: Order, index: int, rows: Any, vectors: Vectors) -> Spooled:
         order: What is written.
         index: Number of the partition.
         rows: A Polars frame or an array, shape (n, features).
-        vectors: At least ``y``, each of n rows.
+        vectors: Each of n rows; without ``y``, labels are 0.
 
     Raises:
         Unfit: A label, weight, first score or query is missing, or cannot be one.
@@ -95,7 +95,7 @@ def spool(order: Order, index: int, rows: Any, vectors: Vectors) -> Spooled:
         _assert_levels(order.columns.names[i], len(known))
     made: dict[str, npt.NDArray[Any]] = {"x": order.columns.matrix(rows, levels)}
     labels, counts = np.empty(0), np.empty(0, np.int64)
-    y = plain(vectors["y"])
+    y = plain(vectors.get("y", np.zeros(len(rows))))
     if order.classes:
         labels, y, counts = coded(y)
     made["y"] = _finite(y, "label").astype(np.float32)

@@ -48,10 +48,11 @@ class Stored:
             Unfit: A vector is no column.
         """
         named = given.named
-        if odd := [name for name in ("y", *given.vectors) if name not in named or name == "group"]:
+        asked = (*given.needed, *given.vectors)
+        if odd := [name for name in asked if name not in named or name == "group"]:
             hint = 'name the column of the data set: y="label"; queries with qid'
             raise Unfit(f"{owner} requires {odd[0]} as a column of the data set", hint=hint)
-        taken = [name for names in named.values() for name in names]
+        taken = given.taken
         given.x.require(taken, owner)
         types = {name: kind for name, kind in given.x.schema.items() if name not in taken}
         if columns is None:
