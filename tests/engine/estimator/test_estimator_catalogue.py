@@ -209,6 +209,7 @@ TASKS = {
     "anomaly": (OutlierDetector, None),
     "reduction": (Reducer, None),
 }
+MORE: dict[str, Any] = {"sklearn.MLPRegressor": {"epochs": 60, "learning_rate_init": 0.1}}
 LEARNERS = [one for one in CATALOGUE.values() if one.way not in ("boosting", "members")]
 
 
@@ -223,7 +224,7 @@ def test_every_learner_is_fitted_saved_and_loaded(
     for task in learner.tasks:
         kind, label = TASKS[task]
         frame = dd.from_pandas(rows[[*FEATURES, *([label] if label else [])]], npartitions=3)
-        model = kind(learner.name).fit(frame, label)
+        model = kind(learner.name, **MORE.get(learner.name, {})).fit(frame, label)
         says = model.transform if task == "reduction" else model.predict
         found = says(rows)
         assert len(found) == ROWS and (label is None or model.score(rows, rows[label]) > 0.3)
