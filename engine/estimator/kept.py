@@ -25,7 +25,7 @@ from engine.estimator.refusal import Unfit
 from engine.features.codes import LEVEL
 from engine.features.encode.category import Codes
 from engine.features.fitted import FittedPipeline
-from engine.learners.estimator import Task
+from engine.learners import LIGHTGBM, Task
 from engine.models import Learned
 from engine.schema import TYPES, type_name
 
@@ -68,9 +68,10 @@ class Kept:
             Unfit: An argument is no plain data.
         """
         arguments = {name: v for name, v in self.arguments.items() if name not in _APART}
+        plain = {name: _plain(v, name) for name, v in arguments.items()}
         own = {
             "class": self.owner,
-            "arguments": {name: _plain(v, name) for name, v in arguments.items()},
+            "arguments": plain,
             "attributes": {name: _plain(v, name) for name, v in self.attributes.items()},
             "kinds": list(self.columns.kinds),
             "named": self.columns.named,
@@ -84,7 +85,12 @@ class Kept:
             task=self.task,
             target=None,
             metrics={},
-            provenance={"versions": {"millrace": version("millrace")}, _PYTHON: own},
+            provenance={
+                "estimator": arguments.get("learner", LIGHTGBM),
+                "params": {n: v for n, v in plain.items() if not isinstance(v, dict)},
+                "versions": {"millrace": version("millrace")},
+                _PYTHON: own,
+            },
             objective=arguments.get("objective"),
             classes=None if self.classes is None else tuple(self.classes.tolist()),
         )

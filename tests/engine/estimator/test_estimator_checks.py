@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from engine.estimator import LGBMClassifier, LGBMRegressor
+from engine.estimator import (
+    Classifier,
+    Clusterer,
+    LGBMClassifier,
+    LGBMRegressor,
+    OutlierDetector,
+    Reducer,
+    Regressor,
+)
 
 SKIPPED: dict[str, str] = {}
 """Checks that are not run, with the reason. scikit-learn itself leaves out what the tags exclude:
@@ -53,6 +61,22 @@ def checks() -> Iterator[Any]:
             yield pytest.param(one, check, marks=marks, id=identity)
 
 
-@pytest.mark.parametrize(("estimator", "check"), list(checks()))
+def cheap_checks_of_others() -> Iterator[Any]:
+    """Yield those for one learner of each kind; each fit starts a worker in this process."""
+    for estimator in (
+        Classifier("sklearn.GaussianNB"),
+        Regressor("sklearn.Ridge"),
+        Clusterer("sklearn.KMeans", n_clusters=2),
+        OutlierDetector("sklearn.IsolationForest", n_estimators=5),
+        Reducer("sklearn.IncrementalPCA", n_components=1),
+    ):
+        for number, (one, check) in enumerate(estimator_checks_generator(estimator, mark="skip")):
+            name = getattr(check, "func", check).__name__
+            identity = f"{type(one).__name__}-{name}-{number}"
+            if name in CHEAP:
+                yield pytest.param(one, check, marks=[pytest.mark.long], id=identity)
+
+
+@pytest.mark.parametrize(("estimator", "check"), [*checks(), *cheap_checks_of_others()])
 def test_a_check_of_scikit_learn_holds(estimator: Any, check: Check) -> None:
     check(estimator)
