@@ -89,6 +89,7 @@ _REFUSALS = {
 def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two writes: the second waited 40 ms
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -147,7 +148,7 @@ def between(target: str) -> Iterator[Proxy]:
     proxy = Proxy(target)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy))
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     proxy.url = f"http://127.0.0.1:{server.server_port}"
     try:

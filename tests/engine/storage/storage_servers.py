@@ -112,6 +112,7 @@ class Web:
 def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two writes: the second waited 40 ms
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -190,7 +191,7 @@ def serve(web: Web, context: ssl.SSLContext | None) -> Iterator[Web]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(web))
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     web.url = f"{'https' if context else 'http'}://127.0.0.1:{server.server_port}/data/day.csv"
     yield web
