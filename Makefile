@@ -14,8 +14,11 @@ FROM_LOCK := $(INSTALL) --require-hashes --no-build -r
 COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock" --no-config \
 	-c requirements/bounds.in
-# Whole files, because their tests share clusters; in the order of tests/conftest.py.
-TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# Whole files, because their tests share clusters; in the order of tests/conftest.py. Tests wait for the
+# processes they start: three at a time keep two cores busy. Those marked `alone` need room: two.
+FILES := --dist loadfile --no-loadscope-reorder
+THREE := -n 3 $(FILES)
+TWO := -n 2 $(FILES)
 ARGS ?=
 
 # The first Python that is new enough and can make a virtual environment; PYTHON=... overrides.
@@ -35,9 +38,9 @@ demo: $(VENV)/.runtime ## Generate the demo's data, train on it, score it
 	$(BIN)/python examples/demo/generate.py
 	$(BIN)/millrace run examples/demo/job.toml
 
-test: $(VENV)/.dev ## Run the tests, two at a time; ARGS='-k NAME' chooses
-	$(BIN)/python -m pytest $(TWO) -m "not long and not alone" $(ARGS)
-	$(BIN)/python -m pytest -m "alone and not long" $(ARGS)
+test: $(VENV)/.dev ## Run the tests, three at a time; ARGS='-k NAME' chooses
+	$(BIN)/python -m pytest $(THREE) -m "not long and not alone" $(ARGS)
+	$(BIN)/python -m pytest $(TWO) -m "alone and not long" $(ARGS)
 
 examples: $(VENV)/.dev ## Run the job files of examples/public, compare with the published baselines; needs MILLRACE_DATA
 	$(BIN)/python examples/public/run.py $(ARGS)

@@ -26,7 +26,10 @@ if sys.dont_write_bytecode:
 
 LONGEST = tuple(
     f"tests/{folder}/"
-    for folder in ("jobs", "engine/boosting", "engine/commit", "engine/estimator", "examples")
+    for folder in (
+        *("jobs", "engine/boosting", "engine/commit", "engine/estimator", "engine/learners"),
+        *("engine/tuning", "examples"),
+    )
 )
 """Folders whose files take longest. They come first: what is left for one worker when the other has
 nothing more to do is then a short file."""
