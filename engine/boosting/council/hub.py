@@ -24,6 +24,7 @@ from multiprocessing.connection import (
 from typing import Any
 
 from engine.boosting.council.silence import Silence
+from engine.boosting.council.undelayed import undelayed
 from engine.boosting.events import Timeouts
 from engine.errors import MillraceError, TrainingFailed
 
@@ -82,7 +83,7 @@ class Hub:
 
     def _receive(self, connection: Connection) -> None:
         try:
-            deliver_challenge(connection, self._key)
+            deliver_challenge(undelayed(connection), self._key)
             answer_challenge(connection, self._key)
             rank = int(connection.recv())
         except Exception:  # a stranger; whatever it sent, it is turned away

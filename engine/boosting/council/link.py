@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from engine.boosting.council.hub import Decide
 from engine.boosting.council.silence import Silence
+from engine.boosting.council.undelayed import undelayed
 from engine.boosting.events import Timeouts
 from engine.errors import RankLost
 
@@ -165,7 +166,7 @@ def _connect(
     deadline = time.monotonic() + patience
     while True:
         try:
-            return put(Client(address, "AF_INET", authkey=key))
+            return put(undelayed(Client(address, "AF_INET", authkey=key)))
         except (OSError, EOFError) as error:
             if time.monotonic() > deadline:
                 return put(error)

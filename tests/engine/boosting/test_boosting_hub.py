@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import queue
 import socket
 import threading
@@ -166,3 +167,16 @@ def test_a_hub_that_starts_late_is_waited_for() -> None:
     assert link.say("a", 7) == ("a", [7])
     link.close()
     hubs[0].join()
+
+
+def test_no_message_waits_for_an_acknowledgement() -> None:
+    meeting = Meeting(2)
+    links = [meeting.link(rank) for rank in range(2)]
+    assert len(meeting.say(links, "sum")) == 2
+    ends = [*meeting.hub._connections.values(), *(link._connection for link in links)]
+    for end in ends:
+        with socket.socket(fileno=os.dup(end.fileno())) as same:
+            assert same.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert len(ends) == 4
+    for link in links:
+        link.close()
