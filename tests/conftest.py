@@ -16,12 +16,11 @@ settings.load_profile("millrace")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # The tests start some hundreds of processes. Where no byte code may be written, each compiles all
-# that it imports anew, about 5 s for a worker: then it is written once, beside pytest's own cache.
+# of millrace anew, seconds for a worker: it is written nevertheless, beside the sources as that of
+# the libraries is. (A folder of its own would hide theirs: a first run then compiles them all.)
 if sys.dont_write_bytecode:
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    sys.pycache_prefix = str(REPOSITORY / ".pytest_cache/bytecode")
-    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 
 LONGEST = tuple(
