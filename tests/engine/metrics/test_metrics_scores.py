@@ -185,4 +185,4 @@ def test_states_travel() -> None:
     assert state(pickle.loads(pickle.dumps(scores))) == state(scores)
     # A round's statistics are small; an evaluation's hold a table of at most 64 x 64 counts.
     assert len(pickle.dumps(Measure("regression").each_round(*sample(1000)))) < 4096
-    assert len(pickle.dumps(RegressionScores.of(*sample(1000)))) < 40_000
+    assert len(pickle.dumps(RegressionScores.of(*sample(1000)))) < 50_000  # and the distinct errors
