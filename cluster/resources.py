@@ -36,6 +36,8 @@ class Resources:
         memory: Bytes that one worker may use.
         waiting: Tasks of one worker that wait for a store while its threads compute.
         most: Workers that there may be for a while, where the cluster can grow; none: as many.
+        loaded: Whether its workers may have loaded libraries for other work: processes give none
+            of them back.
         notes: What the user should know of it, such as settings that other people gave it.
     """
 
@@ -44,6 +46,7 @@ class Resources:
     memory: int
     waiting: int = 0
     most: int | None = None
+    loaded: bool = False
     notes: tuple[str, ...] = ()
 
     @property

@@ -199,6 +199,7 @@ class StepPlan:
         output_bytes: Projected bytes written; 0 when the step writes no data.
         notes: Facts worth saying, such as a smaller partition size.
         most: Bytes that the step may take of a worker where that is less than all; or None.
+        driver: Summands of the projected peak of the process that drives the run.
     """
 
     name: str
@@ -210,6 +211,7 @@ class StepPlan:
     output_bytes: int = 0
     notes: tuple[str, ...] = ()
     most: int | None = None
+    driver: tuple[Term, ...] = ()
 
     def bound(self, memory: int) -> int:
         """Return the bytes that the step may take of a worker that has so many."""
@@ -219,6 +221,11 @@ class StepPlan:
     def peak(self) -> int:
         """Projected peak bytes of one worker, its child processes included."""
         return sum(term.bytes for term in self.terms)
+
+    @property
+    def driver_peak(self) -> int:
+        """Projected peak bytes of the driver; 0 where nothing is known to grow in it."""
+        return sum(term.bytes for term in self.driver)
 
 
 @dataclass(frozen=True)
@@ -240,6 +247,11 @@ class Plan:
         """Projected peak bytes of one worker over all steps."""
         return max((step.peak for step in self.steps), default=0)
 
+    @property
+    def driver(self) -> int:
+        """Projected peak bytes of the process that drives the run, over all steps."""
+        return max((step.driver_peak for step in self.steps), default=0)
+
     def check(self) -> None:
         """Raise `PlanRefused` with the numbers and the way out when a step is over the limit."""
         for step in self.steps:
@@ -254,7 +266,8 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for ``plan --json`` and the run folder."""
         steps = [{**asdict(step), "peak": step.peak} for step in self.steps]
-        return {"workers": self.workers, "limit": self.limit, "peak": self.peak, "steps": steps}
+        told = {"workers": self.workers, "limit": self.limit, "peak": self.peak}
+        return {**told, "driver": self.driver, "steps": steps}
 
 
 def _mib(size: int) -> str:

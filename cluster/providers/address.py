@@ -90,7 +90,9 @@ def offered(spec: AddressCluster, client: Client) -> Resources:
     notes = told(client, workers, threads)
     # On one of the workers' machines this process takes a part of what its worker may use.
     least = min(memory) - (PROCESS_BYTES if hosted() else 0)
-    return Resources(len(workers), threads, least, min(held) - threads, notes=notes)
+    waiting = min(held) - threads
+    # They outlive this job, and have seen others.
+    return Resources(len(workers), threads, least, waiting, loaded=True, notes=notes)
 
 
 def _threads(client: Client, held: int) -> int:

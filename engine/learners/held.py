@@ -9,12 +9,7 @@ from engine.learners.lesson import Assignment
 from engine.learners.sampled import memory as sampled
 from engine.learners.streamed import memory as streamed
 from engine.models.learned import Learned
-from engine.plan import MIB, Term
-
-LIBRARY: Final = 60 * MIB
-"""scikit-learn, SciPy and skops beyond `engine.memory.models.PREDICTOR`, which they need none of:
-workers that had trained, measured and scored held up to 427 MiB (VmHWM), of which those two and
-`engine.memory.passes.WORKER` are 400."""
+from engine.plan import Term
 
 _FILE: Final = ".skops"
 """End of the names of files that hold an estimator of scikit-learn."""
@@ -23,10 +18,9 @@ WAYS: Final[tuple[Way, ...]] = ("streamed", "sampled")
 """Ways of learning whose models are estimators of scikit-learn."""
 
 
-def library(model: Learned) -> tuple[Term, ...]:
-    """Return the term of scikit-learn, if a model or a part of it is one of its estimators."""
-    needs = any(name.endswith(_FILE) for name in model.files())
-    return (Term("scikit-learn", LIBRARY),) if needs else ()
+def needed(model: Learned) -> bool:
+    """Tell whether a model, or a part of it, is an estimator of scikit-learn."""
+    return any(name.endswith(_FILE) for name in model.files())
 
 
 def scoring(assignment: Assignment, features: int, rows: int) -> tuple[Term, ...]:
@@ -44,4 +38,4 @@ def scoring(assignment: Assignment, features: int, rows: int) -> tuple[Term, ...
         own = sampled.kept(assignment, min(rows, assignment.sample_rows), features)
     else:
         own = streamed.kept(assignment, features)
-    return (Term("scikit-learn", LIBRARY), Term("estimator and its file", own))
+    return (Term("estimator and its file", own),)

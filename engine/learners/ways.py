@@ -45,6 +45,9 @@ class Learner(Protocol):
             rows: All rows of the data.
         """
 
+    def driver(self, assignment: Assignment, shape: Shape, rows: int) -> tuple[Term, ...]:
+        """Return what the driver holds beside itself meanwhile; arguments as for `terms`."""
+
     def passes(self, assignment: Assignment) -> tuple[str, ...]:
         """Return what is read, pass by pass, in words, for the plan."""
 

@@ -11,23 +11,30 @@ STATISTIC_ROW = 24
 PROFILED_ROW = 80
 """Bytes a row while a profile looks at one column: hashes, float64, keys, and sorted copies."""
 
+SURVEYED = 2.5
+"""Bytes held for each byte of the sampled rows of a partition: the training rows that they are
+drawn from, the draw, and the message in which it goes to the driver, part of it."""
+
 COUNTS = 64 * MIB
 """A profile's tables that do not depend on rows: dense counts, blocks of correlated columns."""
 
 
-def survey(shape: Shape, states: int) -> tuple[Term, ...]:
+def survey(shape: Shape, states: int, share: float = 0.0) -> tuple[Term, ...]:
     """Return the terms of a survey pass.
 
     Args:
         shape: The pass.
         states: Bytes of the statistics of one partition.
+        share: Of the rows, that goes into the sample for bins and baselines.
     """
     rows = max((p.rows for p in shape.partitions), default=0)
+    sampled = int(share * SURVEYED * max((p.bytes for p in shape.partitions), default=0))
     return (
         Term("worker process", WORKER),
         *opening(shape, shape.threads),
         *reading(shape, shape.threads, shape.threads),
         Term("statistics", shape.threads * (rows * STATISTIC_ROW + states)),
+        *([Term("sampled rows", shape.threads * sampled)] if sampled else []),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.memory.models import PREDICTOR, asking
+from engine.memory.models import asking, predictor
 from engine.memory.passes import MATRIX_CELL, WORKER, Shape, opening, reading
 from engine.plan import Term
 
@@ -55,6 +55,18 @@ class Measured:
     slice_keys: int = 0
     sampled: int = 0
 
+    def scores(self, rows: int) -> int:
+        """Return the bytes of the scores of so many rows, at most.
+
+        A row has one key in each set of predictions, and one in each slicing; of a few classes, as
+        many as there are.
+        """
+        keys = self.told * min(rows, self.parts * MOST_KEYS)
+        keys += min(rows * self.slicings, self.slices * self.slice_keys)
+        table = self.outputs**2 * 8 if self.outputs > 1 else 0
+        tables = (self.told * self.parts + self.slices) * table
+        return keys * min(self.outputs, CLASSES) * KEY + tables
+
 
 def evaluation(shape: Shape, asked: Measured | None = None) -> tuple[Term, ...]:
     """Return the terms of measuring a model.
@@ -66,17 +78,11 @@ def evaluation(shape: Shape, asked: Measured | None = None) -> tuple[Term, ...]:
     asked = asked or Measured()
     rows = max((part.rows for part in shape.partitions), default=0)
     at_once = min(rows * asked.outputs, max(PREDICTED, asked.outputs))
-    table = asked.outputs**2 * 8 if asked.outputs > 1 else 0
-    # A row has one key in each set of predictions, and one in each slicing; of a few classes, as
-    # many as there are.
-    each = min(asked.outputs, CLASSES)
-    keys = asked.told * min(rows, asked.parts * MOST_KEYS)
-    keys += min(rows * asked.slicings, asked.slices * asked.slice_keys)
-    kept = keys * each * KEY + (asked.told * asked.parts + asked.slices) * table
+    kept = asked.scores(rows)
     sampled = asked.parts * min(rows, asked.sampled) * shape.features * MATRIX_CELL
     return (
         Term("worker process", WORKER),
-        Term("predictor", PREDICTOR),
+        *predictor(shape),
         *opening(shape, shape.threads),
         *reading(shape, shape.threads, shape.threads),
         Term("predictions of some rows", shape.threads * at_once * 8 * COPIES),

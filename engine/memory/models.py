@@ -102,6 +102,11 @@ class Answers:
         ]
 
 
+def predictor(shape: Shape) -> list[Term]:
+    """Return the term of a predictor; where all libraries are loaded, it is one of them."""
+    return [] if shape.loaded else [Term("predictor", PREDICTOR)]
+
+
 def scoring(
     shape: Shape,
     output_row: int,
@@ -119,7 +124,7 @@ def scoring(
         answers: What they are asked beside predictions.
     """
     return (
-        Term("predictor", PREDICTOR),
+        *predictor(shape),
         Term("models", int(texts * MODEL_TEXT)),
         *(answers.terms(shape, texts) if answers else ()),
         *writing(shape, output_row, output_columns),
@@ -179,7 +184,8 @@ def explaining(shape: Shape, rows: int) -> tuple[Term, ...]:
     sample = min(rows, sum(part.rows for part in shape.partitions)) * shape.features
     return (
         Term("worker process", WORKER),
-        Term("predictor", PREDICTOR + EXPLAINER),
+        *predictor(shape),
+        Term("kernels of contributions and leaves", EXPLAINER),
         *opening(shape, shape.threads),
         *reading(shape, shape.threads, shape.threads),
         Term("contributions", shape.threads * EXPLAINED_ROWS * shape.features * EXPLAINED_CELL),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine import memory
-from engine.memory import Shape
+from engine.memory import Shape, driver
 from engine.plan import StepPlan, Term
 from jobs.planning.crossing import Fitting, under_fold
 from jobs.work.scorer import CLASSES, Scorer
@@ -42,8 +42,10 @@ def together(training: Training, fitting: Fitting, shape: Shape) -> StepPlan:
         read += sum(one.bytes_read for one in last)
         passes += [f"final: {text}" for one in last[1:] for text in one.passes]
     most = max(fits, key=lambda one: one.peak)
+    drives = max(fits, key=lambda one: one.driver_peak).driver
     notes = (*most.notes, *training.doubts)
-    return replace(most, name="train", passes=tuple(passes), bytes_read=read, notes=notes)
+    told = replace(most, name="train", passes=tuple(passes), notes=notes)
+    return replace(told, bytes_read=read, driver=drives)
 
 
 def members_at_work(training: Training) -> tuple[Term, ...]:
@@ -63,7 +65,14 @@ def _final(training: Training, fitting: Fitting, shape: Shape, count: int) -> li
     asking = memory.crossing(shape, models, size)
     rows, parts = training.dataset.rows, shape.partitions
     stored = sum(part.stored for part in parts)
-    found = [StepPlan("train", (), len(parts), rows, stored, asking, most=spec.max_memory)]
+    drives = driver.driving(
+        shape,
+        driver.sampled(parts, spec.sample_rows),
+        driver.passing(min(rows, spec.sample_rows), columns + 2),
+        Term("models of all folds", models * size),
+    )
+    most = spec.max_memory
+    found = [StepPlan("train", (), len(parts), rows, stored, asking, most=most, driver=drives)]
     if spec.final is not None and spec.final.learns:
         wide = replace(shape, features=max(columns, shape.features))
         fit = fitting(replace(training, spec=spec.part(spec.final)), wide)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TypeAlias, TypeVar
 
@@ -102,6 +102,10 @@ def plan_job(job: JobSpec) -> Planned:
     training = open_training(job) if job.train else None
     evaluating = open_evaluating(job) if job.does("evaluate") else None
     scoring = open_scoring(job, training) if job.score else None
+    if (training and training.loads) or any(
+        one.loads for one in (scoring.scorers.values() if scoring else ())
+    ):
+        resources = replace(resources, loaded=True)
     steps: list[StepPlan] = []
 
     def cut(work: W | None, *projects: Project[W]) -> tuple[Sequence[Partition], int]:

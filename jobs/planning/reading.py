@@ -9,7 +9,7 @@ from engine import memory
 from engine.data.dataset import Dataset
 from engine.features.pipeline import Resolved
 from engine.history import FIRST_ROWS
-from engine.memory import Shape
+from engine.memory import Shape, driver
 from engine.plan import Partition, StepPlan
 from engine.split import Split
 from engine.training.preparing import TrainingData
@@ -31,7 +31,7 @@ def shape_of(
     held = max((info.held for info in dataset.infos), default=0)
     columns = len(dataset.source.needed(work.read_columns))
     before = max(FIRST_ROWS, work.lookback) if work.lookback else 0
-    return Shape(parts, work.width, resources.held, columns, held, before)
+    return Shape(parts, work.width, resources.held, columns, held, before, resources.loaded)
 
 
 def key_passes(dataset: Dataset) -> tuple[str, ...]:
@@ -64,9 +64,14 @@ def balance_pass(data: TrainingData) -> tuple[str, ...]:
 
 
 def fitting_step(
-    name: str, data: TrainingData, resolved: Resolved, dataset: Dataset, shape: Shape
+    name: str,
+    data: TrainingData,
+    resolved: Resolved,
+    dataset: Dataset,
+    shape: Shape,
+    sample_rows: int = 0,
 ) -> StepPlan:
-    """Project the passes that learn what features need."""
+    """Project the passes that learn what features need, and draw so many rows."""
     largest = max((part.rows for part in shape.partitions), default=0)
     more = (f"statistics that wait for the pass before: {why}" for why in resolved.whys)
     first = "statistics, counts and sample"
@@ -79,6 +84,9 @@ def fitting_step(
         len(shape.partitions),
         dataset.rows,
         sum(part.stored for part in shape.partitions) * resolved.passes,
-        memory.survey(shape, resolved.state_bytes(largest)),
+        memory.survey(
+            shape, resolved.state_bytes(largest), min(1.0, sample_rows / max(1, dataset.rows))
+        ),
         notes=dataset.notes,
+        driver=driver.driving(shape, driver.sampled(shape.partitions, sample_rows)),
     )

@@ -9,11 +9,12 @@ from typing import Any, cast
 
 from cluster.resources import Resources
 from engine import memory
+from engine.baselines.linear import CELLS
 from engine.boosting.learning import turn_rounds
 from engine.boosting.params.given import checked
 from engine.learners import learner
-from engine.memory import Boosting, Shape
-from engine.plan import Partition, StepPlan
+from engine.memory import Boosting, Measured, Shape, driver
+from engine.plan import Partition, StepPlan, Term
 from jobs.planning.crossing import crossing
 from jobs.planning.ensembles import members_at_work, together
 from jobs.planning.measuring import calibration, evaluation
@@ -21,7 +22,7 @@ from jobs.planning.reading import fitting_step, shape_of
 from jobs.planning.tuning import Room
 from jobs.spec.job import JobSpec
 from jobs.work.lesson import assignment
-from jobs.work.scorer import CLASSES, beside
+from jobs.work.scorer import CLASSES, Scorer, beside
 from jobs.work.training import Training
 from jobs.work.tuning import open_tuning
 
@@ -53,7 +54,7 @@ def train(
     fitting = partial(_fitted, parts=parts, resources=resources, subsets=subsets)
     spec = training.spec
     at_work = (*beside(training), *members_at_work(training))
-    steps = [fitting_step("prepare", training.data, resolved, dataset, shape)]
+    steps = [fitting_step("prepare", training.data, resolved, dataset, shape, spec.sample_rows)]
     if trying is not None:
         steps.append(trying.step(parts))
     if training.folds is not None:
@@ -61,19 +62,32 @@ def train(
     steps.append(fitting(training, shape))
     if spec.calibrate or spec.threshold:
         terms = (*memory.evaluation(shape, calibration(training)), *at_work)
-        steps.append(
-            StepPlan("calibrate", ("score validation rows",), len(parts), rows, stored, terms)
-        )
+        once = ("score validation rows",)
+        drives = _measuring(training, shape, calibration(training))
+        steps.append(StepPlan("calibrate", once, len(parts), rows, stored, terms, driver=drives))
     if job.evaluate:
         once = ("score training, validation and test rows",)
         terms = (*memory.evaluation(shape, evaluation(job.evaluate, training)), *at_work)
-        steps.append(StepPlan("evaluate", once, len(parts), rows, stored, terms))
+        drives = _measuring(training, shape, evaluation(job.evaluate, training))
+        steps.append(StepPlan("evaluate", once, len(parts), rows, stored, terms, driver=drives))
     if job.explain:
         asked = job.explain
         passes = (f"draw {asked.rows:,} rows" + (", explain all" if asked.shap == "all" else ""),)
         terms = memory.explaining(shape, asked.rows)
         steps.append(StepPlan("explain", passes, len(parts), rows, stored, terms))
     return steps
+
+
+def _measuring(training: Training, shape: Shape, asked: Measured) -> tuple[Term, ...]:
+    """Return what the driver holds while a model is measured beside baselines."""
+    rows = min(training.spec.sample_rows, training.dataset.rows)
+    told = training.spec.labelled and asked.told > 2
+    return driver.driving(
+        shape,
+        driver.sampled(shape.partitions, training.spec.sample_rows),
+        driver.measuring(shape.partitions, asked),
+        *([driver.baseline(shape.features, rows, CELLS)] if told else []),
+    )
 
 
 def _fitted(
@@ -134,7 +148,12 @@ def _boosted(
     )
     terms = memory.training(shape, boosting, computed)
     most = training.spec.max_memory
-    return StepPlan("train", passes, len(parts), rows, stored, terms, most=most)
+    drives = driver.driving(
+        shape,
+        driver.sampled(shape.partitions, training.spec.sample_rows),
+        Term("model and its checkpoint", 2 * Scorer.awaited("", training).size),
+    )
+    return StepPlan("train", passes, len(parts), rows, stored, terms, most=most, driver=drives)
 
 
 def _learnt(
@@ -147,7 +166,13 @@ def _learnt(
     stored = sum(part.stored for part in parts)
     terms = way.terms(asked, shape, rows)
     passes = way.passes(asked)
-    return StepPlan("train", passes, len(parts), rows, stored, terms, most=spec.max_memory)
+    drives = driver.driving(
+        shape,
+        driver.sampled(shape.partitions, spec.sample_rows),
+        *way.driver(asked, shape, rows),
+    )
+    most = spec.max_memory
+    return StepPlan("train", passes, len(parts), rows, stored, terms, most=most, driver=drives)
 
 
 def _turns(training: Training, kept: int, subsets: int) -> tuple[str, ...]:

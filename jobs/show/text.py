@@ -45,7 +45,8 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     ]
     fits = "fits" if plan["peak"] <= plan["limit"] else "DOES NOT FIT"
     limit = f"{plan['workers']} workers of {size(plan['limit'])}: the job {fits}"
-    return "\n".join([*_data(plan), "", *table([head, *rows]), "", *_reasons(plan), limit])
+    ending = [*_driver(plan), limit]
+    return "\n".join([*_data(plan), "", *table([head, *rows]), "", *_reasons(plan), *ending])
 
 
 def _data(plan: Mapping[str, Any]) -> list[str]:
@@ -76,6 +77,22 @@ def _reasons(plan: Mapping[str, Any]) -> Iterator[str]:
         for note in step["notes"]:
             yield f"  note: {note}"
         yield ""
+
+
+def _driver(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the driver holds in the step in which it holds most; runs of before told none."""
+    by_step = {
+        step["name"]: sum(term["bytes"] for term in step.get("driver", ()))
+        for step in plan["steps"]
+    }
+    most = max(by_step, key=lambda name: by_step[name], default="")
+    if not by_step.get(most):
+        return
+    yield f"the driver, beside them: {size(by_step[most])} in {most}"
+    step = next(step for step in plan["steps"] if step["name"] == most)
+    for term in sorted(step["driver"], key=lambda term: -term["bytes"]):
+        yield f"  {size(term['bytes']):>9}  {term['name']}"
+    yield ""
 
 
 def status_of(run: Run) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Scorer:
         quantile: Which quantile of the label it predicts; ``None``: it does something else.
         target: Expression of the label that it learned; ``None``: not known.
         beside: What a worker holds of it beside its text and a predictor.
+        loads: Whether it needs libraries beside LightGBM's predictor, or was trained with some.
     """
 
     reference: str
@@ -76,6 +77,7 @@ class Scorer:
     quantile: float | None = None
     target: str | None = None
     beside: tuple[Term, ...] = ()
+    loads: bool = False
 
     @property
     def columns(self) -> Mapping[str, pl.DataType] | None:
@@ -134,7 +136,7 @@ class Scorer:
             trees.count if trees else 0,
             bundle.quantile,
             bundle.target,
-            held.library(bundle.model),
+            loads=held.needed(bundle.model),
         )
 
     @classmethod
@@ -157,13 +159,14 @@ class Scorer:
             quantile=spec.quantile,
             target=spec.target,
             beside=beside(training),
+            loads=training.loads,
         )
 
 
 def beside(training: Training) -> tuple[Term, ...]:
     """Return what a worker holds of a model that is not trained yet beside a predictor.
 
-    Of an ensemble that is what all its parts need, scikit-learn itself once.
+    Of an ensemble that is what all its parts need, libraries apart (`Training.loads`).
     """
     spec, rows = training.spec, training.dataset.rows
     parts = [spec]
@@ -175,11 +178,9 @@ def beside(training: Training) -> tuple[Term, ...]:
         if not one.boosts
         for term in held.scoring(assignment(one), training.own_width, rows)
     ]
-    terms += [term for one in training.borrowed.values() for term in held.library(one.learned)]
     found: dict[str, int] = {}
     for term in terms:
-        again = found.get(term.name, 0)
-        found[term.name] = term.bytes if term.bytes == held.LIBRARY else again + term.bytes
+        found[term.name] = found.get(term.name, 0) + term.bytes
     return tuple(Term(name, size) for name, size in found.items())
 
 

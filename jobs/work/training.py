@@ -14,7 +14,7 @@ from engine.evaluation.slices import Slicing
 from engine.features.fitted import FittedPipeline
 from engine.features.pipeline import Pipeline, Resolved
 from engine.folds import Folds
-from engine.learners import learner
+from engine.learners import held, learner
 from engine.training.preparing import TrainingData
 from engine.training.seen import Seen
 from jobs.spec.constraints import assert_explained, assert_known
@@ -71,6 +71,15 @@ class Training:
     def read_columns(self) -> list[str]:
         """Return all columns that are read."""
         return self.data.columns
+
+    @property
+    def loads(self) -> bool:
+        """Whether anything but LightGBM learns: workers load libraries for it."""
+        if not self.spec.combines:
+            return not self.spec.boosts
+        parts = (self.spec.part(one) for _, one in parts_of(self.spec) if one.learns)
+        before = (held.needed(one.learned) for one in self.borrowed.values())
+        return any(not one.boosts for one in parts) or any(before)
 
     @property
     def members(self) -> dict[str, Training]:

@@ -13,7 +13,8 @@ import pytest
 from engine import memory
 from engine.formats.columnar.footer import footer
 from engine.formats.columnar.parquet import Parquet
-from engine.memory import Boosting, Shape, passes, ranks
+from engine.memory import Boosting, Shape, models, passes, ranks
+from engine.memory.columns import SURVEYED
 from engine.plan import MIB, Partition, Term
 from engine.storage import InputFile
 
@@ -124,3 +125,24 @@ def test_columns_features_and_metadata_count_in_every_step() -> None:
     assert many - train > 10_000 * ranks.FEATURE
     passed = total(memory.scoring(SHAPE, 0, 10_000)) - total(memory.scoring(SHAPE, 0, 0))
     assert passed == 2 * 10_000 * passes.WRITTEN_COLUMN
+
+
+def test_libraries_count_once_in_every_step_where_a_worker_may_have_them() -> None:
+    loaded = replace(SHAPE, loaded=True)
+    for terms in (
+        lambda shape: memory.survey(shape, 0),
+        lambda shape: memory.profiling(shape, 0),
+        lambda shape: memory.writing(shape, 0, 0),
+        memory.sorting,
+        lambda shape: memory.training(shape, BOOSTING, computed=False),
+    ):
+        assert total(terms(loaded)) - total(terms(SHAPE)) == passes.LOADED
+    # A predictor is one of them.
+    for terms in (memory.evaluation, lambda shape: memory.scoring(shape, 0, 0)):
+        assert total(terms(loaded)) - total(terms(SHAPE)) == passes.LOADED - models.PREDICTOR
+
+
+def test_a_survey_counts_the_rows_that_it_draws() -> None:
+    all_of_them, half = (total(memory.survey(SHAPE, 0, share)) for share in (1.0, 0.5))
+    none = total(memory.survey(SHAPE, 0))
+    assert all_of_them - none == 2 * (half - none) == 2 * SHAPE.partitions[0].bytes * SURVEYED

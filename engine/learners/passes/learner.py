@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -23,12 +24,13 @@ from engine.learners.passes.matrices import CELL, Looked, Matrices, block_rows, 
 from engine.learners.passes.training import Fitted, Training, passed
 from engine.memory import Shape
 from engine.memory.passes import WORKER, opening, reading
-from engine.plan import MIB, Term
+from engine.plan import Term
 
-LIBRARIES: Final = 200 * MIB
-"""What a worker adds when it first works for dask-ml: that, scikit-learn, SciPy, pandas, numba.
-Peaks of workers over sets of a MB rose from 181-190 MiB while the rows were prepared to 266 with
-PCA and 348 with KMeans, which loads numba."""
+TASK: Final = 32 * 2**10
+"""Bytes of the tasks of a block in a graph of Dask, as it is made, fused and scheduled."""
+
+SUMS: Final = 64
+"""Exact sums of a feature are whole numbers of Python's of a few hundred bytes: in numbers of 8."""
 
 NAMED: Final = 5
 """Features that a message names; of more it says how many."""
@@ -79,8 +81,7 @@ def terms(assignment: Assignment, shape: Shape, rows: int) -> tuple[Term, ...]:
         numbers += 2 * block * clusters.candidates(assignment)
     found = [
         Term("worker process", WORKER),
-        Term("dask-ml and scikit-learn", LIBRARIES),
-        *opening(shape, shape.threads),
+        *opening(replace(shape, loaded=True), shape.threads),
         *reading(shape, shape.threads, shape.threads),
         Term("blocks of rows", shape.threads * numbers * 8),
     ]
@@ -89,6 +90,15 @@ def terms(assignment: Assignment, shape: Shape, rows: int) -> tuple[Term, ...]:
     if own is projection:
         found.append(Term("triangles of all blocks", projection.stack(rows, shape.features)))
     return tuple(found)
+
+
+def driver(assignment: Assignment, shape: Shape, rows: int) -> tuple[Term, ...]:
+    """Return what the driver holds: sums and centres, and the graph of tasks of a pass."""
+    blocks = -(-rows // block_rows(shape.features))
+    numbers = SUMS * shape.features * max(1, assignment.classes) * 8
+    if family(assignment) is clusters:
+        numbers += SUMS * shape.features * clusters.candidates(assignment) * 8
+    return Term("tasks of a pass", blocks * TASK), Term("sums and centres", numbers)
 
 
 def passes(assignment: Assignment) -> tuple[str, ...]:

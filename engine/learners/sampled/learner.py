@@ -17,7 +17,7 @@ from engine.learners.lesson import Assignment, Learnt, Lesson, Progress
 from engine.learners.parameters import check as check_parameters
 from engine.learners.parameters import made, refuse_weights
 from engine.learners.sampled.draw import Draw
-from engine.learners.sampled.memory import terms
+from engine.learners.sampled.memory import driver, terms
 from engine.learners.sampled.names import HABITS, Habit
 from engine.learners.sampled.work import DrawWork, FitWork, drawn, fitted, joined
 from engine.models.sklearn_answers import calibrated
@@ -28,7 +28,7 @@ from engine.tasks.execute import in_order, over_partitions
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["check", "fit", "passes", "terms"]
+__all__ = ["check", "driver", "fit", "passes", "terms"]
 
 _WHY: Final = "millrace sets it"
 

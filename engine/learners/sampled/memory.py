@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import PlanRefused
 from engine.learners.sampled.names import HABITS, Habit
+from engine.memory.driver import passing
 from engine.memory.passes import WORKER, opening, reading
 from engine.plan import MIB, Term
 
@@ -14,36 +16,51 @@ if TYPE_CHECKING:
     from engine.learners.lesson import Assignment
     from engine.memory import Shape
 
-LIBRARY: Final = 170 * MIB
-"""scikit-learn, SciPy and skops in a worker; see `engine.learners.streamed.memory.LIBRARY`."""
+ROW_CELL: Final = 20
+"""Bytes a cell of the sample: as float32 as it came, as it was sent and as it is joined (12), and
+as float64 (8). What an estimator makes of it comes to that (`Habit.copies`): a copy in its own
+order, of a few a tree over it, or products."""
 
-ROW_CELL: Final = 36
-"""Bytes a cell of the sample: as float32 as it came, as it was sent and as it is joined (12), as
-float64 (8), and what an estimator makes of it: a copy in its own order, of a few a tree over it, or
-products (16)."""
+COPY_CELL: Final = 8
+"""Bytes a cell of a copy. Above the float32 rows, as float64 and in all copies, a cell took 46
+bytes for a Gaussian mixture (of 20,000 rows of 30 features, its shares included), 38 for the
+nearest neighbours, 25 for k-means, 16 for Ridge, and 9 to 17 for logistic regression."""
 
 SAMPLE_CELL: Final = 16
 """Bytes a cell of a sample that is kept: float64, and in its file."""
 
-NODE: Final = 64 + 24
-"""Bytes of a node of a tree of scikit-learn: its struct (64), and while it is kept a copy that is
-packed, taken for a third (not measured)."""
+NODE: Final = 150
+"""Bytes of a node of a tree of scikit-learn: its struct (64), and copies while its file is made.
+Forests of 20 trees, `VALUE` included, bytes a node: 163.5 and 164.8 with one value (of which the
+file was 14), 179 with two, 518 with twenty."""
 
-VALUE: Final = 8
-"""Bytes of a class, or of a number, in a node."""
+VALUE: Final = 20
+"""Bytes of a class, or of a number, in a node: 8, and copies as of the node."""
 
-PAIR: Final = 17
+DRAWN: Final = 0.64
+"""Distinct rows of a bootstrap sample, as a share: 1 - 1 / e, and slack. A tree of a regression had
+0.51 leaves a row (0.91 without a bootstrap), of noisy classes 0.15 to 0.47."""
+
+PAIR: Final = 18
 """Bytes of a pair of rows, of which there are n (n - 1) / 2: a float64 distance, and a copy of it
-while they are linked (16.0 measured with ward, of 4,000 and 8,000 rows of 5 features)."""
+while they are linked (measured with ward: 16.0 of 4,000 and 8,000 rows of 5 features, 17.1 of
+3,200 rows of 10)."""
 
-NEIGHBOUR: Final = 16
-"""Bytes of a neighbour of a row: its number and its distance."""
+NEIGHBOUR: Final = 60
+"""Bytes of a neighbour of a row: its number and its distance (16), and what is made of them. The
+local outlier factor, of 9,000 rows of 10 features with 20 neighbours each, took 58 a neighbour.
+HDBSCAN, of 15,000 rows of 5 features, took 512 bytes a row with all that it makes; DBSCAN, of
+10,000 rows of 3 features in dense places, 1,510. See `Habit.near`."""
 
 CACHE: Final = 200
-"""MB of kernel values that scikit-learn's support vector machines keep (``cache_size``)."""
+"""MB of kernel values that scikit-learn's support vector machines keep at most (``cache_size``)."""
 
-NEAR: Final = 100
-"""Neighbours of a row that are counted with: how many are within ``eps`` only the data tell."""
+KERNEL: Final = 8
+"""Bytes of a pair of rows in it where it holds all pairs: a float32, and as much slack (4.1
+measured with SVR, of 3,000 rows)."""
+
+SHARE: Final = 24
+"""Bytes of a row and component: shares of the rows, their logarithms, and a copy."""
 
 CLASSES: Final = 64
 """Classes of a multiclass task that are counted with where they are not known yet."""
@@ -82,14 +99,20 @@ def terms(assignment: Assignment, shape: Shape, rows: int) -> tuple[Term, ...]:
     return found
 
 
+def driver(assignment: Assignment, shape: Shape, rows: int) -> tuple[Term, ...]:
+    """Return what the driver holds; see `engine.learners.ways.Learner`."""
+    wanted = min(assignment.sample_rows, rows)
+    own = kept(assignment, wanted, shape.features)
+    return passing(wanted, shape.features + 2), Term("estimator and its file", own)
+
+
 def _terms(assignment: Assignment, shape: Shape, wanted: int) -> tuple[Term, ...]:
     cells = wanted * (shape.features + 2)
     return (
         Term("worker process", WORKER),
-        Term("scikit-learn", LIBRARY),
-        *opening(shape, shape.threads),
+        *opening(replace(shape, loaded=True), shape.threads),
         *reading(shape, shape.threads, shape.threads),
-        Term("sample of rows", cells * ROW_CELL),
+        Term("sample of rows", cells * (ROW_CELL + COPY_CELL * _habit(assignment).copies)),
         Term("estimator and its file", _own(assignment, wanted)),
     )
 
@@ -118,12 +141,16 @@ def _own(assignment: Assignment, rows: int) -> int:
     if habit.growth == "trees":
         return _trees(assignment, params, rows)
     if habit.growth == "kernel":
-        return int(float(params.get("cache_size", CACHE)) * 1e6)
+        return min(int(float(params.get("cache_size", CACHE)) * 1e6), rows**2 * KERNEL)
     if habit.growth == "pairs":
         return rows * (rows - 1) // 2 * PAIR
     if habit.growth == "neighbours":
-        least = max(NEAR, int(params.get("n_neighbors", 0)), int(params.get("min_samples") or 0))
+        least = max(
+            habit.near, int(params.get("n_neighbors", 0)), int(params.get("min_samples") or 0)
+        )
         return rows * least * NEIGHBOUR
+    if habit.growth == "shares":
+        return rows * int(params.get("n_components", 1)) * SHARE
     return 0
 
 
@@ -133,6 +160,8 @@ def _trees(assignment: Assignment, params: Mapping[str, Any], rows: int) -> int:
         given = params.get("max_samples", 256)
         drawn = 256 if given == "auto" else given
         rows = min(rows, int(drawn * rows) if isinstance(drawn, float) else int(drawn))
+    elif params.get("bootstrap", "RandomForest" in assignment.estimator.name):
+        rows = int(rows * DRAWN)
     leaf = params.get("min_samples_leaf", 1)
     least = max(1, int(leaf) if not isinstance(leaf, float) else int(leaf * rows))
     leaves = max(1, rows // least)

@@ -8,9 +8,10 @@ from typing import Final, Literal
 
 from engine.learners.estimator import Estimator, Task
 
-Growth = Literal["linear", "trees", "kernel", "pairs", "neighbours"]
+Growth = Literal["linear", "trees", "kernel", "pairs", "neighbours", "shares"]
 """What an estimator holds beside its rows: little; trees; a cache of kernel values (and time that
-grows with the square of the rows); a distance for each pair of rows; the neighbours of each row."""
+grows with the square of the rows); a distance for each pair of rows; the neighbours of each row;
+the share of each row in each component."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,16 @@ class Habit:
 
     Attributes:
         growth: What it holds beside the rows.
+        copies: Copies of its rows, 8 bytes a cell, that it makes of that matrix.
+        near: Neighbours of a row that it is counted with at least.
         cell: Type of the matrix that it learns from.
         kept: ``estimator``: it predicts itself. ``core``: rows belong to the cluster of their
             nearest core sample within ``eps``; ``samples``: to that of their nearest sample.
     """
 
     growth: Growth = "linear"
+    copies: int = 2
+    near: int = 0
     cell: Literal["float32", "float64"] = "float64"
     kept: Literal["estimator", "core", "samples"] = "estimator"
 
@@ -105,7 +110,7 @@ ESTIMATORS: tuple[Estimator, ...] = (
 )
 """Every estimator that millrace trains on a sample."""
 
-_TREES: Final = Habit("trees", "float32")
+_TREES: Final = Habit("trees", cell="float32")
 
 HABITS: Final[Mapping[str, Habit]] = {
     **{
@@ -116,9 +121,14 @@ HABITS: Final[Mapping[str, Habit]] = {
         )
     },
     **{f"sklearn.{name}": Habit("kernel") for name in ("SVC", "SVR", "OneClassSVM")},
-    "sklearn.LocalOutlierFactor": Habit("neighbours"),
+    "sklearn.GaussianMixture": Habit("shares", copies=4),
+    # They keep their rows, and write them into their file.
+    "sklearn.KNeighborsClassifier": Habit(copies=4),
+    "sklearn.KNeighborsRegressor": Habit(copies=4),
+    "sklearn.LocalOutlierFactor": Habit("neighbours", near=20),
     "sklearn.AgglomerativeClustering": Habit("pairs", kept="samples"),
-    "sklearn.DBSCAN": Habit("neighbours", kept="core"),
-    "sklearn.HDBSCAN": Habit("neighbours", kept="samples"),
+    # How many are within `eps` only the data tell; of these it keeps no more than numbers.
+    "sklearn.DBSCAN": Habit("neighbours", near=30, kept="core"),
+    "sklearn.HDBSCAN": Habit("neighbours", near=10, kept="samples"),
 }
 """How each uses its sample; any other holds little beside it."""

@@ -18,7 +18,7 @@ from engine.learners.lesson import Assignment, Learnt, Lesson, Progress
 from engine.learners.parameters import made
 from engine.learners.streamed import saved as checkpoints
 from engine.learners.streamed.asked import Asked, checked
-from engine.learners.streamed.memory import terms
+from engine.learners.streamed.memory import driver, terms
 from engine.learners.streamed.order import Span, batch_rows, spans
 from engine.learners.streamed.saved import Saved
 from engine.learners.streamed.span import SpanWork, learn
@@ -33,7 +33,7 @@ from engine.tasks.execute import over_partitions
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["check", "fit", "passes", "terms"]
+__all__ = ["check", "driver", "fit", "passes", "terms"]
 
 
 def check(assignment: Assignment) -> None:

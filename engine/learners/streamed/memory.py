@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,11 +14,6 @@ from engine.plan import MIB, Term
 if TYPE_CHECKING:
     from engine.learners.lesson import Assignment
     from engine.memory import Shape
-
-LIBRARY: Final = 170 * MIB
-"""scikit-learn, SciPy and skops in a worker, and what allocators keep after a pass: workers that
-trained on little data, one estimator after another, held up to 427 MiB (VmHWM), of which
-`engine.memory.passes.WORKER` is 280; and slack."""
 
 BATCH_CELL: Final = 40
 """Bytes a cell of the largest batch: as float32 where it was cut and shuffled (12), as float64 (8),
@@ -46,13 +42,22 @@ def terms(assignment: Assignment, shape: Shape, rows: int) -> tuple[Term, ...]:
     measured = shape.threads * SCORES if asked.several and assignment.classes else 0
     return (
         Term("worker process", WORKER),
-        Term("scikit-learn", LIBRARY),
-        *opening(shape, shape.threads),
+        *opening(replace(shape, loaded=True), shape.threads),
         *reading(shape, held, shape.threads),
         Term("batch of rows", batch * features * BATCH_CELL),
         Term("estimator and its file", kept(assignment, features)),
         *([Term("scores", measured)] if measured else []),
     )
+
+
+def driver(assignment: Assignment, shape: Shape, rows: int) -> tuple[Term, ...]:
+    """Return what the driver holds: the state, the best one, and a checkpoint while it is written.
+
+    See `engine.learners.ways.Learner`.
+    """
+    own = kept(assignment, shape.features)
+    scores = SCORES if Asked.of(assignment).several and assignment.classes else 0
+    return Term("estimator and its checkpoint", own), Term("scores", scores)
 
 
 def kept(assignment: Assignment, features: int) -> int:

@@ -98,6 +98,19 @@ def test_what_is_sampled_grows_with_the_sample_alone() -> None:
     assert told("RandomForestClassifier", 10**6, {"max_depth": 8}) < deep / 4
 
 
+def test_a_driver_holds_the_sample_and_what_was_learned() -> None:
+    def driver(name: str, rows: int, **more: Any) -> int:
+        assignment = assigned(name, **more)
+        way = learner(assignment.estimator.way)
+        return sum(term.bytes for term in way.driver(assignment, SHAPE, rows))
+
+    few = driver("Ridge", 10**9)
+    # Four copies as float32 on the way, and what a model may keep of it.
+    assert driver("Ridge", 10**9, sample_rows=10**6) - few >= (4 * 4 + 16) * 800_000 * 30
+    assert driver("RandomForestClassifier", 10**6) > few + 100 * 200_000 * 64
+    assert driver("SGDClassifier", 10**5) == driver("SGDClassifier", 10**9) < 100 * MIB
+
+
 def test_a_sample_that_cannot_be_held_is_refused_with_the_number_that_can() -> None:
     with pytest.raises(PlanRefused, match="sample of 200,000 rows would take") as caught:
         told("AgglomerativeClustering", 10**6, memory=2 * 2**30)
