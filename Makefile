@@ -29,7 +29,7 @@ FIND_PYTHON = for python in $(or $(PYTHON),python3.11 python3 python3.12 python3
 	echo "millrace needs Python 3.11 or newer with its venv module (Debian: python3-venv)" >&2; \
 	exit 1; fi
 
-.PHONY: help demo cover examples test test-long test-ssh test-ui test-slurm check lint format bench bench-train bench-train-memory bench-train-larger bench-train-stopping bench-train-published bench-train-faults bench-train-same bench-score bench-score-faults bench-commands bench-profile bench-contract bench-features bench-tune lock clean bench-estimators
+.PHONY: help demo cover examples test test-long test-ssh test-ui test-slurm check lint format bench bench-train bench-train-memory bench-train-larger bench-train-stopping bench-train-published bench-train-faults bench-train-same bench-score bench-score-faults bench-commands bench-profile bench-contract bench-features bench-tune lock clean bench-estimators bench-estimators-memory
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-22s %s\n", $$1, $$2 }'
@@ -102,6 +102,9 @@ bench-tune: $(VENV)/.dev ## Tuning against Optuna in memory, dask-ml and Ray Tun
 
 bench-estimators: $(VENV)/.dev ## Every estimator against the same one in memory; ARGS=--write
 	$(BIN)/python benchmarks/estimators.py $(ARGS)
+
+bench-estimators-memory: $(VENV)/.dev ## Memory of every estimator against the plan; ARGS=--fresh
+	$(BIN)/python benchmarks/estimators_memory.py $(ARGS)
 
 bench-score: $(VENV)/.dev ## Scoring against Dask DataFrame and Booster.predict; ARGS=...
 	$(BIN)/python benchmarks/score.py $(ARGS)

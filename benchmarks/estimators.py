@@ -1,7 +1,7 @@
 """Estimators of the catalogue, trained by job files, and by scikit-learn or LightGBM in memory.
 
 A case is a real set, what the job file says, and what the same estimator does in memory with the
-features that the job has made. ``estimators_*.py`` beside this file hold lists of them::
+features that the job has made. `LISTS` names the files beside this one that hold lists of them::
 
     python benchmarks/estimators.py [--only NAME ...] [--write]
 
@@ -41,6 +41,8 @@ PART, TRAIN, VALID, TEST = "part", "train", "valid", "test"
 WORKERS = {"kind": "local", "workers": 2, "memory": "2 GiB"}
 
 PAGE = HERE.parent / "docs" / "benchmarks.md"
+LISTS = ("estimators_lightgbm", "estimators_passes", "estimators_sklearn")
+
 BEGIN, END = "<!-- estimators: begin -->", "<!-- estimators: end -->"
 """Between these the table stands on the page."""
 
@@ -120,8 +122,7 @@ class Outcome:
 
 def cases() -> list[Case]:
     """Return all cases, of all lists beside this file."""
-    lists = sorted(path.stem for path in HERE.glob("estimators_*.py"))
-    return [case for name in lists for case in import_module(name).CASES]
+    return [case for name in LISTS for case in import_module(name).CASES]
 
 
 def outcome(
@@ -217,16 +218,16 @@ def table(outcomes: Iterable[Outcome]) -> Iterator[str]:
         yield f"| {name} | {case.data} | {case.metric} | {figures} | {case.why} |"
 
 
-def written(page: str, lines: Iterable[str]) -> str:
+def written(page: str, lines: Iterable[str], marks: tuple[str, str] = (BEGIN, END)) -> str:
     """Return a page with other lines between the markers.
 
     Raises:
         ValueError: The markers are not there.
     """
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    head, begin, rest = page.partition(marks[0])
+    _, end, tail = rest.partition(marks[1])
     if not (begin and end):
-        raise ValueError(f"the page has no {BEGIN} and {END}")
+        raise ValueError(f"the page has no {marks[0]} and {marks[1]}")
     return "\n".join([head + begin, "", *lines, "", end + tail])
 
 
