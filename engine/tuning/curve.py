@@ -43,12 +43,51 @@ class Curve:
         best = min(loss, self.best[-1]) if self.best else loss
         return Curve((*self.rounds, round), (*self.best, best), self.done)
 
+    @classmethod
+    def place(cls, losses: Sequence[float]) -> int:
+        """Return the position of the loss that a trial with these is worth."""
+        return min(range(len(losses)), key=losses.__getitem__)
+
+    def round(self, place: int) -> int:
+        """Return the boosting round of a position; 0: its positions are no rounds."""
+        return self.rounds[place]
+
     def at(self, round: int) -> float | None:
         """Return the best loss up to a round; None: the trial has not come so far."""
         if not self.rounds or (round > self.rounds[-1] and not self.done):
             return None
         place = bisect_right(self.rounds, round)
         return self.best[place - 1] if place else None
+
+
+@dataclass(frozen=True)
+class Averaged(Curve):
+    """The loss of one trial after some folds, in the place of rounds: the mean over them.
+
+    The folds of such a trial come one after the other. It is worth its last mean, not the best: a
+    mean over fewer folds may be better because those folds are easy.
+
+    Attributes:
+        best: The mean after each of them.
+    """
+
+    @classmethod
+    def of(cls, rounds: Sequence[int], losses: Sequence[float], done: bool) -> Averaged:
+        """Return the curve of the losses after some folds."""
+        return cls(tuple(rounds), tuple(losses), done)
+
+    def and_then(self, round: int, loss: float) -> Averaged:
+        """Return the curve with one more fold."""
+        return Averaged((*self.rounds, round), (*self.best, loss), self.done)
+
+    @classmethod
+    def place(cls, losses: Sequence[float]) -> int:
+        """Return the position of the last loss."""
+        return len(losses) - 1
+
+    def round(self, place: int) -> int:
+        """Return 0: how many folds are done is no round."""
+        return 0
 
 
 class Rule(Protocol):

@@ -26,7 +26,8 @@ class Record:
             the best round until then; ``None``: there is none.
         best_round: That round, from 1 on; 0: there is none.
         folds: The metric of each fold at that round, where it is known.
-        rounds: The rounds that were heard of, rising.
+        rounds: The rounds that were heard of, rising; of a trial whose folds come one after the
+            other numbers of folds, but for the last.
         values: Mean of the metric over the folds after each of them.
         seconds: That it took.
         ended: Seconds of the search until it ended, those before a kill included.
@@ -47,14 +48,15 @@ class Record:
     peak_memory: int = 0
     reason: str = ""
 
-    def curve(self, sign: int) -> Curve:
+    def curve(self, sign: int, kind: type[Curve] = Curve) -> Curve:
         """Return its losses.
 
         Args:
             sign: 1 when less of the metric is better, -1 when more is.
+            kind: What the trials of the search are compared by.
         """
         losses = [sign * value for value in self.values]
-        return Curve.of(self.rounds, losses, self.state == "done")
+        return kind.of(self.rounds, losses, self.state == "done")
 
     def told(self) -> dict[str, Any]:
         """Return plain JSON values, without the course of its rounds."""

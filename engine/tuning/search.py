@@ -33,6 +33,7 @@ class Search:
         seconds: From so long on no trial begins, and those under way are stopped as soon as one
             has a value; None: it may take any time.
         parallel: Trials at once at most; None: as many as can run.
+        curve: What the rule compares trials by.
     """
 
     sampler: Sampler
@@ -42,6 +43,7 @@ class Search:
     higher: bool
     seconds: float | None = None
     parallel: int | None = None
+    curve: type[Curve] = Curve
 
     @property
     def sign(self) -> int:
@@ -106,7 +108,7 @@ class _Running:
 
     params: Params
     began: float
-    curve: Curve = field(default_factory=Curve)
+    curve: Curve
     values: list[float] = field(default_factory=list)
     folds: dict[int, tuple[float, ...]] = field(default_factory=dict)
     stopped: bool = False
@@ -122,7 +124,7 @@ class _Course:
         self._trials, self._wanted, self._history, self._told = trials, wanted, history, told
         kept = history.read()
         self.records = {n: one for n, one in kept.items() if one.state != "failed"}
-        self._curves = {n: one.curve(wanted.sign) for n, one in self.records.items()}
+        self._curves = {n: one.curve(wanted.sign, wanted.curve) for n, one in self.records.items()}
         self.running: dict[int, _Running] = {}
         self._next = 0
         before = max((one.ended for one in kept.values()), default=0.0)
@@ -146,7 +148,7 @@ class _Course:
         params = self._wanted.sampler.params(self._next, ended, running)
         if params is None:
             return False
-        self.running[self._next] = _Running(params, time.monotonic())
+        self.running[self._next] = _Running(params, time.monotonic(), self._wanted.curve())
         self._trials.start(Trial(self._next, params, self._wanted.rounds))
         return True
 
@@ -176,7 +178,7 @@ class _Course:
         record = self._record(event, one)
         del self.running[event.trial]
         self.records[event.trial] = record
-        self._curves[event.trial] = record.curve(self._wanted.sign)
+        self._curves[event.trial] = record.curve(self._wanted.sign, self._wanted.curve)
         self._history.add(record)
         self._told(record)
         if not self._valued and len(self.records) >= FAILURES:
@@ -208,13 +210,13 @@ class _Course:
         return record
 
     def _stopped(self, record: Record, one: _Running) -> Record:
-        """Return what a trial came to that was stopped: its best round of those that count."""
+        """Return what a trial came to that was stopped: by those rounds that count."""
         if not record.values:
             return replace(record, state="pruned", value=None, best_round=0, folds=())
         sign = self._wanted.sign
-        place = min(range(len(record.values)), key=lambda at: sign * record.values[at])
-        round, value = record.rounds[place], record.values[place]
-        folds = one.folds[round]
+        place = one.curve.place([sign * value for value in record.values])
+        round, value = one.curve.round(place), record.values[place]
+        folds = one.folds[record.rounds[place]]
         return replace(record, state="pruned", value=value, best_round=round, folds=folds)
 
     @property
