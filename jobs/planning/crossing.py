@@ -50,8 +50,8 @@ def crossing(training: Training, fitting: Fitting, prepare: StepPlan, shape: Sha
         fit,
         name="cross-validate",
         passes=(
-            *_cuts(folds),
-            *_masks(training, prepare, count),
+            *cuts(folds),
+            *masks(training, prepare, count),
             *_fits(training, fit, count),
             f"held-out rows, scored by the models of up to {AT_ONCE} folds at once",
         ),
@@ -61,11 +61,13 @@ def crossing(training: Training, fitting: Fitting, prepare: StepPlan, shape: Sha
     )
 
 
-def _cuts(folds: Folds) -> tuple[str, ...]:
+def cuts(folds: Folds) -> tuple[str, ...]:
+    """Return the pass that finds where folds begin, if they need one."""
     return () if folds.resolved else ("what deals the rows to folds alone, for their cuts",)
 
 
-def _masks(training: Training, prepare: StepPlan, count: int) -> tuple[str, ...]:
+def masks(training: Training, prepare: StepPlan, count: int) -> tuple[str, ...]:
+    """Return the passes that make training rows ready under so many folds."""
     if training.supervised:
         each = (f"for each of {count} folds: {one}" for one in prepare.passes)
         return (*each, "(features learn from the label: not from that of held-out rows)")

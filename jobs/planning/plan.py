@@ -50,6 +50,7 @@ class Planned:
         score_partitions: Partitions of the data to score.
         plan: The steps with their projected memory.
         subsets: In how many turns the training rows are learned from; 1 = all at once.
+        spread: Whether LightGBM's trials of ``[tune]`` take the whole cluster each.
     """
 
     job: JobSpec
@@ -68,6 +69,7 @@ class Planned:
     score_partitions: Sequence[Partition]
     plan: Plan
     subsets: int = 1
+    spread: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for ``plan --json`` and the run folder."""
@@ -118,9 +120,10 @@ def plan_job(job: JobSpec) -> Planned:
     profile_parts, _ = cut(profiling, projection.profile)
     sort_parts, _ = cut(sort, projection.sort)
     prepare_parts, _ = cut(preparation, projection.prepare)
-    # All rows at once if they fit, else one subset of them after the other.
-    ways = [partial(train, job, subsets=subsets) for subsets in SUBSETS]
+    turns = _turns(job)
+    ways = [partial(train, job, subsets=subsets, spread=spread) for spread, subsets in turns]
     train_parts, place = cut(training, *ways)
+    spread, subsets = turns[place]
     evaluate_parts, _ = cut(evaluating, evaluate)
     score_parts, _ = cut(scoring, projection.score)
     return Planned(
@@ -139,8 +142,20 @@ def plan_job(job: JobSpec) -> Planned:
         evaluate_parts,
         score_parts,
         Plan(tuple(steps), resources.workers, resources.memory),
-        SUBSETS[place],
+        subsets,
+        spread,
     )
+
+
+def _turns(job: JobSpec) -> list[tuple[bool, int]]:
+    """Return the ways of training, in the order in which they are tried.
+
+    All rows at once if they fit, else one subset of them after the other; LightGBM's trials within
+    workers if they fit, else over all of them.
+    """
+    boosts = job.train is not None and job.train.boosts
+    spreads = boosts and job.tune is not None and job.tune.spreads
+    return [(spread, one) for spread in (False, True)[: 1 + spreads] for one in SUBSETS]
 
 
 def scoring_plan(planned: Planned, work: Scoring) -> Plan:

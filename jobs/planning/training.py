@@ -12,6 +12,7 @@ from engine import memory
 from engine.baselines.linear import CELLS
 from engine.boosting.learning import turn_rounds
 from engine.boosting.params.given import checked
+from engine.errors import SpecError
 from engine.learners import learner
 from engine.memory import Boosting, Measured, Shape, driver
 from engine.plan import Partition, StepPlan, Term
@@ -19,8 +20,8 @@ from jobs.planning.crossing import crossing
 from jobs.planning.ensembles import members_at_work, together
 from jobs.planning.measuring import calibration, evaluation
 from jobs.planning.reading import fitting_step, shape_of
-from jobs.planning.tuning import Room
-from jobs.spec.job import JobSpec
+from jobs.planning.tuning import Room, Spread
+from jobs.spec.job import JobSpec, TrainSpec
 from jobs.work.lesson import assignment
 from jobs.work.scorer import CLASSES, Scorer, beside
 from jobs.work.training import Training
@@ -35,6 +36,7 @@ def train(
     parts: Sequence[Partition],
     resources: Resources,
     subsets: int = 1,
+    spread: bool = False,
 ) -> list[StepPlan]:
     """Project the sections ``[train]`` and ``[evaluate]``.
 
@@ -44,8 +46,9 @@ def train(
         parts: The partitions.
         resources: What the cluster offers.
         subsets: In how many turns the rows are trained on.
+        spread: Whether a trial of ``[tune]`` takes the whole cluster, though it is LightGBM's.
     """
-    trying = room(job, training, parts, resources)
+    trying = room(job, training, parts, resources, subsets, spread)
     if trying is not None:
         training = trying.training
     resolved, dataset = training.resolved, training.dataset
@@ -108,8 +111,13 @@ def _fitted(
 
 
 def room(
-    job: JobSpec, training: Training, parts: Sequence[Partition], resources: Resources
-) -> Room | None:
+    job: JobSpec,
+    training: Training,
+    parts: Sequence[Partition],
+    resources: Resources,
+    subsets: int = 1,
+    spread: bool = False,
+) -> Room | Spread | None:
     """Return how ``[tune]`` finds room on the workers; None where the job has no such section.
 
     Args:
@@ -117,6 +125,8 @@ def room(
         training: What ``[train]`` works on.
         parts: The partitions.
         resources: What the cluster offers.
+        subsets: In how many turns the rows are trained on.
+        spread: Whether a trial takes the whole cluster, though it is LightGBM's.
 
     Raises:
         SpecError: The section does not fit the data.
@@ -124,10 +134,27 @@ def room(
     tuning = open_tuning(job, training)
     if tuning is None:
         return None
-    training = replace(training, spec=tuning.largest)
     shape = shape_of(training, parts, resources)
-    held = _boosting(training, parts, replace(resources, workers=1), 1)
-    return Room(tuning, training, resources, shape, replace(held, exact=False))
+    fitting = partial(_fitted, parts=parts, resources=resources, subsets=subsets)
+
+    def size(spec: TrainSpec) -> int:
+        try:
+            return fitting(replace(training, spec=spec), shape).peak
+        except SpecError:  # parameters that do not go together: such a trial ends before it begins
+            return 0
+
+    largest = replace(training, spec=tuning.largest(size))
+    if training.spec.boosts and not spread:
+        alone = _boosting(largest, parts, replace(resources, workers=1), 1)
+        return Room(tuning, largest, resources, shape, replace(alone, exact=False))
+    prepare = fitting_step("prepare", training.data, training.resolved, training.dataset, shape)
+    measuring = () if training.spec.boosts else _measuring(largest, shape)
+    return Spread(tuning, largest, shape, fitting, prepare, measuring)
+
+
+def _measuring(training: Training, shape: Shape) -> tuple[Term, ...]:
+    """Return what a worker holds while another estimator than LightGBM is measured."""
+    return (*memory.evaluation(shape), *beside(training))
 
 
 def _boosted(

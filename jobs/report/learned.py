@@ -200,7 +200,7 @@ def _trial(place: int, told: Mapping[str, Any]) -> Trial:
         number(told.get("value")),
         str(told.get("state", "done")),
         mapping(told.get("params")),
-        None if rounds is None else int(rounds),
+        int(rounds) if rounds else None,  # 0: it does not learn in rounds
         number(told.get("seconds")),
         math.sqrt(squares / (len(folds) - 1)) if several else None,
     )

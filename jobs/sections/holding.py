@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from engine.folds import Folds
+from engine.folds import Fold, Folds
 from engine.training.crossing import Held
 from engine.training.fitting import Prepared
 from engine.training.folding import resolved
@@ -38,27 +38,11 @@ def held_out(
         step: The step under way that this is a part of.
         fit: Called for each fold that is not finished.
     """
-    session = context.session()
-    partitions, threads = context.planned.train_partitions, session.resources.slots
-    wanted = folds.inside(prepared.data.split)
-    known = resolved(session.client, prepared.data, wanted, partitions, threads=threads)
-    under = list(known.under(prepared.data.split))
+    under = dealt(context, prepared, folds)
     kept = [fits.below(fold.name) for fold in under]
     before = [one.found() for one in kept]
     left = [fold for fold, done in zip(under, before, strict=True) if done is None]
-    masks = iter(
-        under_folds(
-            session.client,
-            prepared,
-            left,
-            _asked(context, training),
-            partitions,
-            threads=threads,
-            progress=lambda done: context.measure(step, done.peak),
-        )
-        if left
-        else ()
-    )
+    masks = iter(masked(context, training, prepared, left, step))
     found = []
     for fold, one, done in zip(under, kept, before, strict=True):
         if done is None:
@@ -67,6 +51,36 @@ def held_out(
             one.keep(*done)
         found.append(Held(fold, done[1], done[0].model))
     return tuple(found)
+
+
+def dealt(context: Context, prepared: Prepared, folds: Folds) -> list[Fold]:
+    """Return every fold of the training rows, once it is known where they are cut."""
+    session = context.session()
+    partitions, threads = context.planned.train_partitions, session.resources.slots
+    wanted = folds.inside(prepared.data.split)
+    known = resolved(session.client, prepared.data, wanted, partitions, threads=threads)
+    return list(known.under(prepared.data.split))
+
+
+def masked(
+    context: Context, training: Training, prepared: Prepared, folds: Sequence[Fold], step: str
+) -> list[Prepared]:
+    """Return the rows under some folds, with features that know nothing of held-out labels.
+
+    Arguments are those of `held_out`.
+    """
+    if not folds:
+        return []
+    session = context.session()
+    return under_folds(
+        session.client,
+        prepared,
+        folds,
+        _asked(context, training),
+        context.planned.train_partitions,
+        threads=session.resources.slots,
+        progress=lambda done: context.measure(step, done.peak),
+    )
 
 
 def _asked(context: Context, training: Training) -> Asked:

@@ -96,7 +96,7 @@ def _bundle(
             "ledger": prepared.survey.ledger.told(),
             "seed": spec.seed,
             "estimator": spec.estimator,
-            "params": spec.lightgbm_params,
+            "params": spec.lightgbm_params if spec.boosts else dict(spec.params),
             "metric": spec.metric,
             "versions": versions(),
             KEY: training.seen.told(),

@@ -8,21 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.boosting.source import RowSource
-from engine.place.kept import Kept
 from engine.training.fitting import Prepared
-from engine.training.folding import resolved
-from engine.training.marking import FoldedMatrix
-from engine.training.preparing import matrix
-from engine.tuning.boosted.study import Study, study
-from engine.tuning.boosted.trials import BoostedTrials
 from engine.tuning.history import History, Record
 from engine.tuning.search import best, search
 from engine.tuning.table import Found
 from jobs.fingerprint import training_digest
 from jobs.planning.training import room
-from jobs.sections import boosting
 from jobs.sections.context import Context
+from jobs.sections.trials import trials_of
 from jobs.work.training import Training
 from jobs.work.tuning import Tuning
 
@@ -47,66 +40,27 @@ def tuned(
         TrainingFailed: No trial came to a value.
     """
     planned, session = context.planned, context.session()
-    trying = room(planned.job, training, planned.train_partitions, session.resources)
+    trying = room(
+        planned.job,
+        training,
+        planned.train_partitions,
+        session.resources,
+        planned.subsets,
+        planned.spread,
+    )
     if trying is None:
         return training, {}
     tuning = trying.tuning
     context.start("tune", 0)
     digest = training_digest(planned.job, training)[:16]
-    history = History(context.run.file(f"{TRIALS}/{digest}"))
-    asked = _study(context, training, prepared, tuning, trying.each, history.folder)
-    with BoostedTrials(session.client, asked, context.stop) as trials:
+    history = History(context.run.file(f"{TRIALS}/{trying.name}{digest}"))
+    with trials_of(context, training, prepared, trying, history.folder) as trials:
         told = _teller(context, tuning, list(history.read().values()))
-        records = search(trials, tuning.search, history, told=told, cancel=context.stop)
+        records = search(trials, trying.search, history, told=told, cancel=context.stop)
     found = _kept(context, tuning, records)
     spec = tuning.taken(dict(found["params"]), found["best_round"])
     context.reporter.step_done({"summary": _summary(found), **_told(found)})
     return replace(training, spec=spec), {"tuning": found}
-
-
-def _study(
-    context: Context,
-    training: Training,
-    prepared: Prepared,
-    tuning: Tuning,
-    each: int,
-    checkpoint: Kept,
-) -> Study:
-    """Return what all trials share."""
-    planned, session = context.planned, context.session()
-    learning = replace(
-        boosting.learning(training, prepared, 1),
-        metric=tuning.metric,
-        measure=replace(boosting.measure(training.spec, prepared), metric=tuning.metric),
-        early_stopping=tuning.early_stopping,
-    )
-    return study(
-        session.resources,
-        _source(context, training, prepared, tuning),
-        (prepared.dealt_parts if tuning.dealt else prepared.shard_parts)(planned.train_partitions),
-        matrix(prepared.pipeline, prepared.sample, training=prepared.learned),
-        learning,
-        # The training that follows finds its rows binned, and removes the bins.
-        replace(
-            boosting.conduct(training.spec, planned.job.cluster, session.resources, checkpoint),
-            keep_bins=True,
-        ),
-        each=each,
-    )
-
-
-def _source(
-    context: Context, training: Training, prepared: Prepared, tuning: Tuning
-) -> RowSource | FoldedMatrix:
-    """Return what trials read: rows with their folds, or training and validation rows."""
-    rows = boosting.source(training, prepared)
-    if tuning.dealt is None:
-        return rows
-    session, parts = context.session(), context.planned.train_partitions
-    folds = resolved(
-        session.client, prepared.data, tuning.dealt, parts, threads=session.resources.slots
-    )
-    return FoldedMatrix(rows, tuple(folds.under(prepared.data.split)))
 
 
 def _teller(context: Context, tuning: Tuning, before: Sequence[Record]) -> Callable[[Record], None]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from engine.boosting.params.given import refusals
-from engine.tuning.boosted.fixed import fixed_params
 from engine.tuning.space import Choice, Range, Space, grid_size
 from jobs.spec.folds import FoldsSpec
 from jobs.spec.problems import Problem, refuse
@@ -77,11 +75,12 @@ class TuneSpec(Section):
         description="`tpe`: what earlier trials suggest (Optuna, `pip install "
         "'millrace[tune]'`); `random`: drawn; `grid`: every point; `halving`: drawn, and of those "
         "that reach a rung (`least_rounds`, `factor` times that, and so on) only the best go on; "
-        "`hyperband`: the same with several first rungs side by side.",
+        "`hyperband`: the same with several first rungs side by side. These two are for "
+        "`lightgbm`.",
     )
     space: dict[Text, Tried] = Field(
         min_length=1,
-        description="What is tried, by LightGBM parameter: "
+        description="What is tried, by parameter of the estimator: "
         "`num_leaves = { low = 15, high = 255, log = true }`, or a list of values.",
     )
     trials: Integer = Field(30, ge=1, le=100_000, description="Trials at most.")
@@ -96,13 +95,14 @@ class TuneSpec(Section):
     early_stopping: Integer | None = Field(
         None,
         ge=1,
-        description="A trial stops after so many rounds without a better mean. Left out: as "
-        "`train.early_stopping`.",
+        description="Of `lightgbm`: a trial stops after so many rounds without a better mean. Left "
+        "out: as `train.early_stopping`.",
     )
     prune: Flag = Field(
         True,
         description="Of `tpe`, `random` and `grid`: a trial stops when, after a quarter of all "
-        "rounds or more, it is worse than the median of at least five that are done.",
+        "rounds or more, it is worse than the median of at least five that are done; one that "
+        "takes the whole cluster for fold after fold, after a quarter of the folds.",
     )
     least_rounds: Integer | None = Field(
         None,
@@ -124,7 +124,7 @@ class TuneSpec(Section):
         None,
         ge=1,
         description="Trials at once at most; with 1, `tpe` finds the same every time. Left out: "
-        "as many as memory and cores allow.",
+        "as many as memory and cores allow. Trials that take the whole cluster come one by one.",
     )
     seed: Integer = Field(42, ge=0, description="Seed of the draws.")
 
@@ -135,6 +135,22 @@ class TuneSpec(Section):
             name: one.range if isinstance(one, RangeSpec) else Choice(one)
             for name, one in self.space.items()
         }
+
+    @property
+    def ends(self) -> dict[str, tuple[Any, ...]]:
+        """The ends of each range, and all values of each choice, by parameter."""
+        return {
+            name: (one.low, one.high) if isinstance(one, RangeSpec) else one
+            for name, one in self.space.items()
+        }
+
+    @property
+    def spreads(self) -> bool:
+        """Whether a trial may take the whole cluster, fold after fold.
+
+        Halving compares trials after rounds, on the mean over all folds: these must go on together.
+        """
+        return self.method not in HALVING or self.folds is None
 
     @property
     def one_in(self) -> int:
@@ -148,22 +164,8 @@ class TuneSpec(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        refuse([*self._names(), *self._choices(), *self._method(), *self._grid()])
+        refuse([*self._choices(), *self._method(), *self._grid()])
         return self
-
-    def _names(self) -> Iterator[Problem]:
-        """Look for what LightGBM does not know, or what cannot differ from trial to trial."""
-        ends = {
-            name: (one.low, one.high) if isinstance(one, RangeSpec) else one
-            for name, one in self.space.items()
-        }
-        found = dict(refusals({name: values[0] for name, values in ends.items()}))
-        for name, values in ends.items():
-            found |= {
-                n: w for value in values for n, w in refusals({name: value}) if n not in found
-            }
-        found |= {n: f"cannot be tuned: {why}" for n, why in fixed_params(self.space).items()}
-        yield from (Problem(("space", name), what) for name, what in found.items())
 
     def _choices(self) -> Iterator[Problem]:
         for name, one in self.space.items():

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.boosting.params.names import ALIASES
+from engine.errors import SpecError
 from engine.folds import Folds
-from engine.tuning.curve import Brackets, Median, Never, Rule
+from engine.learners import learner
+from engine.tuning.curve import Averaged, Brackets, Median, Never, Rule
 from engine.tuning.sampler import Grid, Random, Sampler, Tpe, assert_installed
 from engine.tuning.search import Search
-from engine.tuning.space import Choice
+from engine.tuning.space import drawn
 from jobs.spec.job import JobSpec, TrainSpec, TuneSpec
+from jobs.spec.tune import HALVING
 from jobs.spec.tuning import least_rounds, metric_of
 from jobs.work.folding import folds_of
+from jobs.work.lesson import assignment
 from jobs.work.training import Training
 
 ROUNDS = "n_estimators"
 """The parameter that says how many rounds there are."""
 
-_LEAVES = "num_leaves"
+_LEAVES = ("num_leaves", *ALIASES["num_leaves"])
+"""Of what can be tuned of LightGBM this alone decides the memory of a training."""
 
 WARMUP = 4
-"""A trial has this part of all rounds before it is pruned."""
+"""A trial has this part of all rounds, or of all folds, before it is pruned."""
+
+DRAWS = 16
+"""Draws of the other parameters with which one that was refused is looked at again."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +70,8 @@ class Tuning:
         return self.spec.early_stopping or self.train.early_stopping
 
     @property
-    def largest(self) -> TrainSpec:
-        """``[train]`` with the most leaves that a tree may come to have."""
-        leaves = {
-            name: max(one.values) if isinstance(one, Choice) else one.high
-            for name, one in self.spec.parameters.items()
-            if name in (_LEAVES, *ALIASES[_LEAVES])
-        }
-        return self.train.model_copy(update={"params": {**self.train.params, **leaves}})
-
-    @property
     def search(self) -> Search:
-        """What is searched for, and how."""
+        """What is searched for, and how, by trials side by side."""
         spec = self.spec
         return Search(
             self._sampler,
@@ -83,6 +82,19 @@ class Tuning:
             spec.max_seconds,
             spec.parallel,
         )
+
+    @property
+    def spread(self) -> Search:
+        """The same by trials that take the whole cluster, and are compared fold after fold.
+
+        Boosting on validation rows is heard round by round as it is in trials side by side.
+        """
+        found = replace(self.search, parallel=1)
+        if self.train.boosts and self.folds == 1:
+            return found
+        pruned = self.spec.prune and self.folds > 1
+        rule = Median(warmup=self.folds // WARMUP) if pruned else Never()
+        return replace(found, rule=rule, curve=Averaged)
 
     @property
     def _sampler(self) -> Sampler:
@@ -96,10 +108,45 @@ class Tuning:
     @property
     def _rule(self) -> Rule:
         spec, rounds = self.spec, self.train.rounds
-        if spec.method in ("halving", "hyperband"):
+        if spec.method in HALVING:
             least = least_rounds(spec, self.train)
             return Brackets(rounds, least, spec.one_in, all=spec.method == "hyperband")
         return Median(warmup=rounds // WARMUP) if spec.prune else Never()
+
+    def largest(self, size: Callable[[TrainSpec], int]) -> TrainSpec:
+        """Return ``[train]`` with those parameters of the space that need most memory.
+
+        Looked at are the ends of ranges and all choices, one parameter after the other.
+
+        Args:
+            size: Bytes that training takes.
+        """
+        found = self.train
+        for name, values in self.spec.ends.items():
+            if found.boosts and name not in _LEAVES:
+                continue
+            tried = (_with(found, {name: value}) for value in values)
+            found = max(tried, key=size)
+        return found
+
+    def assert_known(self) -> None:
+        """Refuse parameters that another estimator than LightGBM does not have, or not so.
+
+        A value is refused when the estimator takes it neither as it stands nor with any of some
+        draws of the other parameters: some go together.
+
+        Raises:
+            SpecError: The parameter is named as ``tune.space.<name>``.
+        """
+        if self.train.boosts:
+            return
+        drawings = [drawn(self.spec.parameters, self.spec.seed, one) for one in range(DRAWS)]
+        for name, values in self.spec.ends.items():
+            for value in values:
+                refused = [_refused(self.train, {**one, name: value}) for one in ({}, *drawings)]
+                first = refused[0]
+                if first is not None and None not in refused:
+                    raise SpecError(first.what, where=f"tune.space.{name}", hint=first.hint)
 
     def taken(self, params: dict[str, Any], best_round: int) -> TrainSpec:
         """Return ``[train]`` with the parameters that were found.
@@ -111,18 +158,34 @@ class Tuning:
 
         Args:
             params: The best parameters.
-            best_round: Best round of that trial.
+            best_round: Best round of that trial; of an estimator without rounds 0.
         """
+        if not self.train.boosts:
+            return _with(self.train, params)
         own = {**self.train.lightgbm_params, **params}
         rounds = self.train.rounds if self.train.early_stopping else best_round
         return self.train.model_copy(update={"params": {**own, ROUNDS: rounds}})
+
+
+def _with(train: TrainSpec, params: Mapping[str, Any]) -> TrainSpec:
+    return train.model_copy(update={"params": {**train.params, **params}})
+
+
+def _refused(train: TrainSpec, params: Mapping[str, Any]) -> SpecError | None:
+    """Return why another estimator than LightGBM does not take some parameters, if so."""
+    try:
+        learner(train.learner.way).check(assignment(_with(train, params)))
+    except SpecError as error:
+        return error
+    return None
 
 
 def open_tuning(job: JobSpec, training: Training) -> Tuning | None:
     """Check ``[tune]`` against the data; None where the job has no such section.
 
     Raises:
-        SpecError: A column of the folds is not there, or Optuna is not installed.
+        SpecError: A column of the folds is not there, the estimator does not have a parameter, or
+            Optuna is not installed.
     """
     spec = job.tune
     if spec is None:
@@ -133,4 +196,6 @@ def open_tuning(job: JobSpec, training: Training) -> Tuning | None:
     if spec.folds is not None:
         data = job.data[training.spec.data]
         dealt = folds_of(spec.folds, data, training.dataset, "tune.folds")
-    return Tuning(spec, training.spec, dealt)
+    found = Tuning(spec, training.spec, dealt)
+    found.assert_known()
+    return found

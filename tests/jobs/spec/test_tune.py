@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from engine.tuning.curve import Brackets, Median, Never
+from engine.folds import Folds
+from engine.tuning.curve import Averaged, Brackets, Median, Never
 from engine.tuning.sampler import Grid, Random, Tpe
 from engine.tuning.space import Choice, Range
 from jobs.spec.job import JobSpec
 from jobs.spec.problems import dotted, problems_of
-from jobs.spec.train import TrainSpec
 from jobs.spec.tune import TuneSpec
-from jobs.spec.tuning import tuning_problems
 from jobs.work.tuning import Tuning
 
 SPACE = {"num_leaves": {"low": 15, "high": 255, "log": True}}
@@ -49,15 +48,29 @@ def job(train: dict[str, Any], **given: Any) -> JobSpec:
 
 
 @pytest.mark.parametrize(
+    ("space", "name", "what"),
+    [
+        ({"max_dept": [3]}, "max_dept", "did you mean 'max_depth'"),
+        ({"max_bin": [63, 255]}, "max_bin", "cannot be tuned: it decides the bins"),
+        ({"n_estimators": [50, 100]}, "n_estimators", "cannot be tuned"),
+        ({"metric": ["auc"]}, "metric", "train.metric says"),
+        ({"num_leaves": [3, -1]}, "num_leaves", "got -1"),
+        ({"bagging_fraction": {"low": 0.5, "high": 1.5}}, "bagging_fraction", "got 1.5"),
+        ({"eta": [0.1], "learning_rate": [0.1]}, "learning_rate", "the same as 'eta'"),
+    ],
+)
+def test_what_lightgbm_does_not_know_or_cannot_differ_is_refused(
+    space: dict, name: str, what: str
+) -> None:
+    with pytest.raises(AssertionError) as caught:
+        job({"split": VALID}, space=space)
+    found = caught.value.args[0]
+    assert what in found.get(f"tune.space.{name}", ""), found
+
+
+@pytest.mark.parametrize(
     ("space", "key", "what"),
     [
-        ({"max_dept": [3]}, "space.max_dept", "did you mean 'max_depth'"),
-        ({"max_bin": [63, 255]}, "space.max_bin", "cannot be tuned: it decides the bins"),
-        ({"n_estimators": [50, 100]}, "space.n_estimators", "cannot be tuned"),
-        ({"metric": ["auc"]}, "space.metric", "train.metric says"),
-        ({"num_leaves": [3, -1]}, "space.num_leaves", "got -1"),
-        ({"bagging_fraction": {"low": 0.5, "high": 1.5}}, "space.bagging_fraction", "got 1.5"),
-        ({"eta": [0.1], "learning_rate": [0.1]}, "space.learning_rate", "the same as 'eta'"),
         ({"num_leaves": {"low": 9, "high": 9}}, "space.num_leaves.high", "more than low = 9"),
         (
             {"lambda_l2": {"low": 0.0, "high": 9.0, "log": True}},
@@ -152,10 +165,62 @@ def test_what_does_not_go_with_train_is_refused(
     assert what in found.get(key, ""), found
 
 
-def test_other_estimators_are_not_tuned() -> None:
-    other = TrainSpec.model_construct(estimator="sklearn.SGDClassifier")
-    (problem,) = tuning_problems(spec(), other)
-    assert problem.key == ("tune",) and 'estimator = "lightgbm"' in problem.what
+SGD = {"estimator": "sklearn.SGDClassifier"}
+MEANS = {"estimator": "sklearn.MiniBatchKMeans", "task": "clustering", "target": None}
+FOREST = {"estimator": "sklearn.IsolationForest", "task": "anomaly", "target": None}
+VOTING = {
+    "estimator": "ensemble.Voting",
+    "members": {"a": {}, "b": {"estimator": "sklearn.GaussianNB"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("train", "given", "key", "what"),
+    [
+        (SGD, {"method": "halving"}, "tune.method", "SGDClassifier has none: take"),
+        (SGD, {"method": "hyperband"}, "tune.method", "SGDClassifier has none: take"),
+        (SGD, {"early_stopping": 3}, "tune.early_stopping", 'goes with estimator = "lightgbm"'),
+        (
+            {**SGD, "params": {"alpha": 0.1}},
+            {},
+            "tune.space.alpha",
+            "train.params gives 'alpha' already",
+        ),
+        (VOTING, {}, "tune", "tune each of its members in a job of its own"),
+        (FOREST, {}, "tune", "its rows have no labels"),
+        (MEANS, {}, "tune.metric", '"silhouette"'),
+        (MEANS, {"folds": {"by": "stratified"}}, "tune.folds.column", "no label to stratify by"),
+    ],
+)
+def test_what_other_estimators_cannot_be_searched_by_is_refused(
+    train: dict, given: dict, key: str, what: str
+) -> None:
+    space = {"alpha": {"low": 1e-4, "high": 1.0, "log": True}}
+    with pytest.raises(AssertionError) as caught:
+        job({"split": VALID, **train}, space=space, **given)
+    found = caught.value.args[0]
+    assert what in found.get(key, ""), found
+
+
+def test_a_clustering_is_searched_by_a_metric_that_is_named() -> None:
+    space = {"n_clusters": {"low": 2, "high": 9}}
+    made = job({"split": VALID, **MEANS}, space=space, metric="silhouette")
+    assert Tuning(made.tune, made.train, None).higher
+
+
+def test_trials_of_other_estimators_are_compared_fold_after_fold() -> None:
+    space = {"alpha": [0.1, 0.2]}
+    made = job({**SGD, "split": VALID}, space=space, folds={**FOLDS, "count": 8})
+    dealt = Folds("random", 8)
+    spread = Tuning(made.tune, made.train, dealt).spread
+    assert (spread.rule, spread.curve, spread.parallel) == (Median(warmup=2), Averaged, 1)
+    assert Tuning(made.tune, made.train, None).spread.rule == Never()
+    assert Tuning(made.tune, made.train, None).taken({"alpha": 0.2}, 0).params == {"alpha": 0.2}
+
+
+def test_lightgbm_on_validation_rows_is_pruned_by_rounds_when_it_is_spread_too() -> None:
+    made = job({"split": VALID})
+    assert Tuning(made.tune, made.train, None).spread.rule == Median(warmup=25)
 
 
 def test_without_train_there_is_nothing_to_tune() -> None:
@@ -233,4 +298,17 @@ def test_the_model_has_the_best_rounds_or_its_own_early_stopping() -> None:
 
 def test_the_plan_counts_the_most_leaves_that_a_trial_may_have() -> None:
     made = job({"split": VALID}, space={"max_leaves": [7, 63, 15], "max_depth": [3]})
-    assert Tuning(made.tune, made.train, None).largest.params == {"max_leaves": 63}
+    largest = Tuning(made.tune, made.train, None).largest(
+        lambda train: sum(map(int, train.params.values()))
+    )
+    assert largest.params == {"max_leaves": 63}
+
+
+def test_the_plan_counts_what_needs_most_memory_of_every_parameter_of_other_estimators() -> None:
+    space = {"n_estimators": {"low": 10, "high": 90}, "max_depth": [9, 3]}
+    forest = {"estimator": "sklearn.RandomForestClassifier", "split": VALID}
+    made = job(forest, space=space)
+    largest = Tuning(made.tune, made.train, None).largest(
+        lambda train: sum(map(int, train.params.values()))
+    )
+    assert largest.params == {"n_estimators": 90, "max_depth": 9}
