@@ -154,6 +154,8 @@ def test_the_plan_says_how_many_trials_run_at_once_and_counts_the_largest_trees(
     tmp_path: Path,
 ) -> None:
     path = write(tmp_path, 'method = "random"')
+    # So much that trials with the largest trees fit in a worker too: else they are spread.
+    path.write_text(path.read_text().replace('memory = "1 GiB"', 'memory = "4 GiB"'))
     small = {one.name: one for one in plan_job(load_job(path)).plan.steps}
     assert list(small) == ["prepare", "tune", "train", "evaluate"]
     assert "up to 30 trials, 3 folds each" in small["tune"].passes[-1]
