@@ -148,11 +148,11 @@ def room(
         alone = _boosting(largest, parts, replace(resources, workers=1), 1)
         return Room(tuning, largest, resources, shape, replace(alone, exact=False))
     prepare = fitting_step("prepare", training.data, training.resolved, training.dataset, shape)
-    measuring = () if training.spec.boosts else _measuring(largest, shape)
+    measuring = () if training.spec.boosts else _scoring(largest, shape)
     return Spread(tuning, largest, shape, fitting, prepare, measuring)
 
 
-def _measuring(training: Training, shape: Shape) -> tuple[Term, ...]:
+def _scoring(training: Training, shape: Shape) -> tuple[Term, ...]:
     """Return what a worker holds while another estimator than LightGBM is measured."""
     return (*memory.evaluation(shape), *beside(training))
 
