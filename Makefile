@@ -49,8 +49,9 @@ cover: $(VENV)/.dev ## Run all tests with branch coverage, in worker processes t
 	$(BIN)/python -m pytest $(TWO) --cov --cov-report= -m "not alone" $(ARGS)
 	$(BIN)/python -m pytest --cov --cov-append --cov-report=term -m "alone" $(ARGS)
 
-test-long: $(VENV)/.dev ## Run the tests that take long: giant row groups, cut networks, more faults
+test-long: $(VENV)/.dev ## Run the tests that take long: giant row groups, cut networks, more faults, more examples
 	$(BIN)/python -m pytest -m long $(ARGS)
+	$(BIN)/python -m pytest $(THREE) -m "hypothesis and not long" --hypothesis-profile=thorough $(ARGS)
 
 test-ui: $(VENV)/.dev ## Run the tests of `millrace ui` and of the report in a browser; needs Debian's chromium
 	MILLRACE_MUST_HAVE=chromium $(BIN)/python -m pytest tests/jobs/ui \

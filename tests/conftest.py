@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine must not fail a test: no property is about time.
-settings.register_profile("millrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("millrace", PATIENT, max_examples=40)
+settings.register_profile("thorough", PATIENT, max_examples=300)  # of `make test-long`
 settings.load_profile("millrace")
 
 REPOSITORY = Path(__file__).resolve().parents[1]

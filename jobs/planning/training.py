@@ -12,7 +12,7 @@ from engine import memory
 from engine.baselines.linear import CELLS
 from engine.boosting.learning import turn_rounds
 from engine.boosting.params.given import checked
-from engine.errors import SpecError
+from engine.errors import PlanRefused, SpecError
 from engine.learners import learner
 from engine.memory import Boosting, Measured, Shape, driver
 from engine.plan import Partition, StepPlan, Term
@@ -130,6 +130,7 @@ def room(
 
     Raises:
         SpecError: The section does not fit the data.
+        PlanRefused: With some of the parameters a trial needs more memory than a worker has.
     """
     tuning = open_tuning(job, training)
     if tuning is None:
@@ -140,6 +141,8 @@ def room(
     def size(spec: TrainSpec) -> int:
         try:
             return fitting(replace(training, spec=spec), shape).peak
+        except PlanRefused:  # a trial that no worker has the memory for
+            raise
         except SpecError:  # parameters that do not go together: such a trial ends before it begins
             return 0
 

@@ -13,7 +13,7 @@ from estimators import BEGIN, END, PAGE, Case, Outcome, cases, outcome, table, w
 
 from engine.learners import CATALOGUE
 
-BRIEF = ("dask_ml.GaussianNB", "dask_ml.KMeans")
+BRIEF = ("dask_ml.GaussianNB",)
 """Those of `make test`; all others are `make bench-estimators`, or `make test-long`."""
 
 

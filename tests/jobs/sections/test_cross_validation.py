@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from jobs.runs.events import Together
 from jobs.runs.result import Result
 from jobs.sections import cross_validation
 from jobs.spec.jobfile import load_job
+from tests.jobs.input_jobs import one_cluster
 
 PARAMS: dict[str, Any] = {
     "n_estimators": 30,
@@ -64,6 +66,13 @@ def write(folder: Path, table: pl.DataFrame, train: str, features: str = NUMBERS
     path = folder / "job.toml"
     path.write_text(JOB.format(train=train, features=features))
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """One worker for all jobs; no estimator but LightGBM is loaded there."""
+    with one_cluster():
+        yield
 
 
 @pytest.fixture(scope="module")

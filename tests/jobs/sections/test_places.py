@@ -328,6 +328,7 @@ def test_no_secret_is_left_anywhere(canary_job: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_no_secret_is_left_by_a_cluster_that_stays_up(
     canary_job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from sklearn.datasets import load_breast_cancer
 from cluster.session import connect
 from cluster.spec import LocalCluster
 from engine.bundle import load
-from engine.errors import SpecError
+from engine.errors import PlanRefused, SpecError
 from engine.plan import StepPlan
 from jobs.planning.plan import plan_job
 from jobs.run import run_job
@@ -205,8 +205,12 @@ def test_the_plan_counts_the_largest_forest(tmp_path: Path, rows: Path) -> None:
     tune = 'method = "random"\nspace = { n_estimators = { low = 5, high = 50 } }\n' + FOLDS
     path = write(tmp_path, rows, train, tune)
     small = tuning(path).peak
-    path.write_text(path.read_text().replace("high = 50", "high = 5000"))
+    text = path.read_text()
+    path.write_text(text.replace("high = 50", "high = 500"))
     assert tuning(path).peak > small + 2**20
+    path.write_text(text.replace("high = 50", "high = 50_000"))
+    with pytest.raises(PlanRefused, match=r"would take [\d,]+ MiB of a worker that has 1,024"):
+        tuning(path)
 
 
 BOOSTED = BINARY + "params = {{ n_estimators = 8 }}\nmax_memory = {memory}\n"
@@ -242,8 +246,9 @@ def test_the_plan_spreads_trials_of_lightgbm_that_do_not_fit_in_one_worker(
 
 @pytest.mark.slow
 def test_a_trial_of_lightgbm_that_is_spread_is_worth_what_a_cross_validation_says(
-    tmp_path: Path, rows: Path, cluster: None
+    tmp_path: Path, rows: Path
 ) -> None:
+    """On workers of its own: others have loaded what a job of LightGBM alone does not plan."""
     path, memory = between(tmp_path, rows)
     text = path.read_text().replace('"1 GiB"\n\n', f"{memory}\ncross_validate{FOLDS[5:]}\n")
     path.write_text(text)
