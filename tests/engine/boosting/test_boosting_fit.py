@@ -192,10 +192,12 @@ def test_progress_and_checkpoint(client: Client, tmp_path: Path) -> None:
         if event.kind == "checkpoint":
             saved.append(read_checkpoint(file))
 
-    fitted = train(client, Drawn(), 2, progress=hear, checkpoint=Kept.of(file), checkpoint_every=8)
+    # So many rounds that a checkpoint is here before the model: nobody waits for it then.
+    given = {"rounds": 300, "checkpoint": Kept.of(file), "checkpoint_every": 8}
+    fitted = train(client, Drawn(), 2, progress=hear, **given)
     rounds = [event for event in events if event.kind == "round"]
     assert {event.rank for event in rounds} == {0}
-    assert rounds[-1].round == 30
+    assert rounds[-1].round == 300
     assert rounds[-1].metrics == fitted.history[-1]
     for rank, rows in ((0, 6_000), (1, 6_000)):
         loading = [event.rows for event in events if (event.kind, event.rank) == ("loading", rank)]
@@ -203,7 +205,7 @@ def test_progress_and_checkpoint(client: Client, tmp_path: Path) -> None:
         assert loading[-1] == rows
     assert all(event.peak_memory and event.seconds for event in rounds)
     kept = saved[0].round
-    assert kept in (8, 16, 24) and saved[0].rounds == 30
+    assert kept in range(8, 300, 8) and saved[0].rounds == 300
     assert not file.exists(), "there is a model now"
     model = lightgbm().Booster(model_str=saved[0].model)
     x, _ = held_out(Drawn())
