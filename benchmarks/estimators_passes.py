@@ -178,7 +178,7 @@ CASES = [
         "auc",
         _one_epoch,
         0.05,
-        "one epoch; in memory the mean of twenty seeds",
+        "one epoch; in memory 0.808 to 0.889 in twenty seeds, their mean",
         {**_ADULT, "params": {"estimator": "SGDClassifier"}},
         {"steps": ADULT_STEPS},
     ),
