@@ -59,27 +59,36 @@ def run_trial(work: TrialWork, topic: str) -> Outcome:
     if worker.address != work.worker:
         return Outcome(lost=f"its Dask worker {work.worker} is gone", here=False)
     root, keep = scratch.root(worker), work.conduct.keep_bins
+    gone = _gone(worker)
     teller = _Teller(lambda said: worker.log_event(topic, {**said, "attempt": work.attempt}))
     _wanted[work.seat] = _Wanted()
     try:
         with scratch.in_use(root, work.bench.fingerprint, keep) as folder:
             held = _Held()
-            wish = _wish(worker, work, lambda: _look(teller, held, work.conduct.timeouts.beat))
+            beat = work.conduct.timeouts.beat
+            wish = _wish(work, gone, lambda: _look(teller, held, beat))
             ending = _ran(replace(work, scratch=folder), teller, wish)
             scratch.used(folder)
             teller.tell_all()
     finally:
         _wanted.pop(work.seat, None)
+    if gone():  # as after a freeze: who tidied up could not remove what was in use here
+        scratch.leave_behind(work.bench.fingerprint, keep, worker)
     peak = max(ending.peak, held.most)
     return replace(_outcome(ending), seconds=time.monotonic() - began, peak=peak)
 
 
 def _ran(work: TrialWork, teller: _Teller, wish: Callable[[], Wish]) -> Ending:
-    """Run a trial in a child, which waits for the next one if it ends as it should."""
+    """Run a trial in a child, which waits for the next one if it ends as it should.
+
+    Not if nobody wants the trial any more: a worker that was frozen hears of its end, and then
+    that the study is over.
+    """
     child, good = parked.taken(work), False
     try:
         ending = child.run(work, teller.hear, wish)
         good = (ending.last or {"kind": None})["kind"] in ("done", "left")
+        good = good and wish() is not Wish.END
     finally:
         if good:
             parked.park(work.bench.study, child)
@@ -95,15 +104,25 @@ def _look(teller: _Teller, held: _Held, beat: float) -> None:
         teller.say([])
 
 
-def _wish(worker: Any, work: TrialWork, look: Callable[[], None]) -> Callable[[], Wish]:
-    """Return what is wanted: nothing more once the task was cancelled, or its client has died."""
+def _gone(worker: Any) -> Callable[[], bool]:
+    """Return what tells whether this task was cancelled, or its client has died."""
     key = worker.get_current_task()
+
+    def gone() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is None or task.state == "cancelled"
+
+    return gone
+
+
+def _wish(
+    work: TrialWork, gone: Callable[[], bool], look: Callable[[], None]
+) -> Callable[[], Wish]:
+    """Return what is wanted: nothing more once nobody waits for the trial."""
 
     def wish() -> Wish:
         look()
-        task = worker.state.tasks.get(key)
-        gone = task is None or task.state == "cancelled"
-        return Wish.END if gone else _wanted[work.seat].now
+        return Wish.END if gone() else _wanted[work.seat].now
 
     return wish
 

@@ -66,7 +66,10 @@ def nothing_of(client: Client, trials: BoostedTrials) -> None:
     """Assert that no file, task or lock of trials is left."""
     name = trials._study.bench.fingerprint
     folders = client.run(lambda dask_worker: str(root(dask_worker) / name))
-    assert not [folder for folder in folders.values() if Path(folder).exists()]
+    deadline = time.monotonic() + 30  # a worker that was frozen has only just woken
+    while left := [folder for folder in folders.values() if Path(folder).exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
     assert not client.futures
     for worker in folders:
         lock = Lock(pin(worker), client.scheduler, client.loop)
