@@ -87,8 +87,8 @@ def _ran(work: TrialWork, teller: _Teller, wish: Callable[[], Wish]) -> Ending:
     child, good = parked.taken(work), False
     try:
         ending = child.run(work, teller.hear, wish)
-        good = (ending.last or {"kind": None})["kind"] in ("done", "left")
-        good = good and wish() is not Wish.END
+        said = (ending.last or {}).get("kind")
+        good = said in ("done", "left") and wish() is not Wish.END
     finally:
         if good:
             parked.park(work.bench.study, child)
